@@ -101,7 +101,7 @@ impl Checkpoint {
 
 impl SignedCheckpoint {
     /// Parses a checkpoint and verifies its signature under the key that it names. The caller must decide whether to
-    /// trust that key.
+    /// trust that key. Fails with [`Error::Malformed`] for another text, and for a signature that is not valid.
     pub fn parse(text: &str) -> Result<Self> {
         let format = Format::of(text);
         let mut text = SignedText::open("checkpoint", &format.first_line(), text)?;
@@ -122,6 +122,7 @@ impl SignedCheckpoint {
     }
 
     /// Parses a file of consecutive checkpoints, or a JSON document with some under `checkpoint` or `checkpoints`.
+    /// Fails with [`Error::Malformed`] for another text.
     pub fn parse_all(text: &str) -> Result<Vec<Self>> {
         if let Ok(document) = serde_json::from_str::<serde_json::Value>(text) {
             if document.get("record").is_some() {

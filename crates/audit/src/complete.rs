@@ -40,6 +40,8 @@ pub struct TenantLeaf {
 /// the leaves must give the entry's root. Batches without leaves must be declared as removed by the latest checkpoint.
 ///
 /// The caller must decide whether to trust the signing keys.
+///
+/// Each call fails with [`Error::Malformed`], which has the reason.
 #[derive(Debug, Default)]
 pub struct TenantCheck {
     open: Option<TenantEntry>,

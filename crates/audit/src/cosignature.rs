@@ -69,7 +69,8 @@ impl WitnessKey {
         Ok(Self { name: name.to_owned(), key })
     }
 
-    /// Parses the text that [`Display`](std::fmt::Display) writes: a verifier key, `NAME+ID+KEY`.
+    /// Parses the text that [`Display`](std::fmt::Display) writes: a verifier key, `NAME+ID+KEY`. Fails with
+    /// [`Error::Malformed`] for another text.
     pub fn parse(text: &str) -> Result<Self> {
         let reason = "it must be the verifier key that `rylie audit witness` prints";
         let malformed = || Error::Malformed { what: "key of a witness", reason };

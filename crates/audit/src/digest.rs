@@ -29,7 +29,7 @@ impl Digest {
         bytes.try_into().ok().map(Self)
     }
 
-    /// Parses 64 digits.
+    /// Parses 64 digits. Fails with [`Error::Malformed`] for another text.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = Error::Malformed { what: "digest", reason: "it must have 64 hexadecimal digits in lower case" };
         if text.bytes().any(|digit| digit.is_ascii_uppercase()) {

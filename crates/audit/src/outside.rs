@@ -17,7 +17,8 @@ pub struct Outside {
 
 impl Outside {
     /// Reads a file of checkpoints, as `rylie audit seal` writes or prints them. Ignores a last one that a crash left
-    /// incomplete. Fails if the file has none.
+    /// incomplete. Fails with [`Error::Damaged`](crate::Error::Damaged) if the file has none or something else, and
+    /// with [`Error::File`](crate::Error::File) if it cannot be read.
     pub fn read(path: &Path) -> Result<Self> {
         let mut outside = Self::default();
         SignedCheckpoint::read_file(path, 0, &mut |checkpoint| {

@@ -42,7 +42,7 @@ impl Proof {
         Self { format: FORMAT.to_owned(), record, index, path, tenant: entry, tenant_index, tenant_path, checkpoint }
     }
 
-    /// Parses a proof. [`check`](Self::check) verifies it.
+    /// Parses a proof. [`check`](Self::check) verifies it. Fails with [`Error::Malformed`] for another text.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what: "proof", reason };
         let Object::<Self>(proof) =
@@ -50,7 +50,8 @@ impl Proof {
         if proof.format == FORMAT { Ok(proof) } else { Err(malformed("it has another format or version")) }
     }
 
-    /// Checks that the record is in the tree whose root the checkpoint signs, and returns that checkpoint.
+    /// Checks that the record is in the tree whose root the checkpoint signs, and returns that checkpoint. Fails with
+    /// [`Error::Malformed`] if it is not.
     ///
     /// The caller must decide whether to trust the checkpoint's key, or compare the checkpoint with an external one.
     pub fn check(&self) -> Result<SignedCheckpoint> {

@@ -9,7 +9,8 @@ use crate::{Error, Result};
 pub struct TrustedProxies(Vec<(IpAddr, u8)>);
 
 impl TrustedProxies {
-    /// Parses networks such as `10.0.0.0/8` or `2001:db8::/32`, or single addresses.
+    /// Parses networks such as `10.0.0.0/8` or `2001:db8::/32`, or single addresses. Fails with [`Error::Malformed`]
+    /// for another text.
     ///
     /// ```
     /// use rylie_audit::{Origin, TrustedProxies};

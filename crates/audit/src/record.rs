@@ -157,7 +157,8 @@ fn open<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> std:
 pub struct Salt(pub [u8; 16]);
 
 impl Salt {
-    /// Creates `count` random salts with one call to the system.
+    /// Creates `count` random salts with one call to the system. Fails with [`Error::Cryptography`] if it provides no
+    /// randomness.
     pub fn random(count: usize) -> Result<Vec<Self>> {
         let mut bytes = vec![0; count * 16];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Cryptography)?;

@@ -20,7 +20,8 @@ const END: &str = "-----END PRIVATE KEY-----";
 pub struct SigningKey(Ed25519KeyPair);
 
 impl SigningKey {
-    /// Loads the key from a file. Fails if users other than the owner may read it.
+    /// Loads the key from a file. Fails with [`Error::Exposed`] if users other than the owner may read it. Fails with
+    /// [`Error::File`] if it cannot be read, and with [`Error::Malformed`] if it holds no such key.
     pub fn load(path: &Path) -> Result<Self> {
         let failed = |source| Error::File { doing: "reading the signing key", path: path.to_owned(), source };
         if exposed_mode(&fs::metadata(path).map_err(failed)?).is_some() {
@@ -29,8 +30,9 @@ impl SigningKey {
         Self::parse(&fs::read_to_string(path).map_err(failed)?)
     }
 
-    /// Generates a key and writes it (PKCS#8 in PEM) to a new file that only its owner may read. Fails if the file
-    /// exists.
+    /// Generates a key and writes it (PKCS#8 in PEM) to a new file that only its owner may read. Fails with
+    /// [`Error::File`] if the file exists or cannot be written, and with [`Error::Cryptography`] if the system provides
+    /// no randomness.
     pub fn create(path: &Path) -> Result<Self> {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| Error::Cryptography)?;
         let text = format!("{BEGIN}\n{}\n{END}\n", STANDARD.encode(key.as_ref()));
@@ -40,7 +42,7 @@ impl SigningKey {
         Self::parse(&text)
     }
 
-    /// Parses the key from PEM text.
+    /// Parses the key from PEM text. Fails with [`Error::Malformed`] for another text.
     pub fn parse(pem: &str) -> Result<Self> {
         let malformed = |reason| Error::Malformed { what: "signing key", reason };
         let inner = pem.trim().strip_prefix(BEGIN).and_then(|text| text.strip_suffix(END));
@@ -75,7 +77,7 @@ impl fmt::Debug for SigningKey {
 pub struct PublicKey([u8; 32]);
 
 impl PublicKey {
-    /// Parses the text that [`Display`](fmt::Display) writes.
+    /// Parses the text that [`Display`](fmt::Display) writes. Fails with [`Error::Malformed`] for another text.
     pub fn parse(text: &str) -> Result<Self> {
         let malformed =
             Error::Malformed { what: "public key", reason: "it must be `ed25519:` and 43 letters of base64url" };

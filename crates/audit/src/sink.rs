@@ -11,6 +11,9 @@ use crate::{Error, Outside, Result, SignedCheckpoint};
 const TAIL: u64 = 8 << 10;
 
 /// A destination outside the database. It receives every checkpoint once, in order, after the database has stored it.
+///
+/// A destination that cannot be reached fails with [`Error::File`] or [`Error::Store`]: the sealer then continues with
+/// the others. Any other error ends the sealing.
 pub trait CheckpointSink: Send + Sync {
     /// Returns whether it remembers checkpoints, so that missed ones are sent later.
     fn remembers(&self) -> bool;
@@ -18,7 +21,8 @@ pub trait CheckpointSink: Send + Sync {
     /// Returns its last checkpoint; `None` if it has none or does not remember.
     fn last(&self) -> Result<Option<SignedCheckpoint>>;
 
-    /// Stores a checkpoint durably: it must survive a crash.
+    /// Stores a checkpoint durably: it must survive a crash. Fails with [`Error::Diverged`] if it has another
+    /// checkpoint of the batch.
     fn keep(&self, checkpoint: &SignedCheckpoint) -> Result<()>;
 }
 

@@ -36,7 +36,8 @@ impl TenantHead {
     }
 
     /// Parses a head and verifies its signature under the key that it names. Returns both. The caller must decide
-    /// whether to trust that key.
+    /// whether to trust that key. Fails with [`Error::Malformed`](crate::Error::Malformed) for another text, and for a
+    /// signature that is not valid.
     pub fn parse(text: &str) -> Result<(Self, PublicKey)> {
         let mut text = SignedText::open("head of an export", FIRST_LINE, text)?;
         let head = Self {

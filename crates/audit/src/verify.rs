@@ -241,7 +241,7 @@ impl Verifier {
         }
     }
 
-    /// Begins the next batch. Returns whether its leaves follow; its tenants always do.
+    /// Begins the next batch. Returns whether its leaves follow; its tenants always do. Fails with the finding.
     pub fn begin_batch(&mut self, batch: &SealedBatch) -> Result<bool, Box<Finding>> {
         let number = self.progress.batch + 1;
         let found = |what, detail: &str| Box::new(Finding::in_batch(what, number, detail));

@@ -47,7 +47,7 @@ impl Witnesses {
 
     /// Adds the statements of a file. Statements of other witnesses are ignored, and so is a last one that a crash left
     /// incomplete. Fails with [`Error::Damaged`] where the file has something else, and where a statement of a trusted
-    /// witness is not valid.
+    /// witness is not valid. Fails with [`Error::File`] if it cannot be read.
     pub fn read(&mut self, path: &Path) -> Result<()> {
         let failed = |source| Error::File { doing: "reading the statements of", path: path.to_owned(), source };
         let mut file = BufReader::new(File::open(path).map_err(failed)?);
@@ -74,7 +74,8 @@ impl Witnesses {
         }
     }
 
-    /// Adds the statement in a note, for each trusted witness that signed it.
+    /// Adds the statement in a note, for each trusted witness that signed it. Fails with [`Error::Malformed`] for a
+    /// text that is no note, and for an invalid signature of a trusted witness.
     pub fn add(&mut self, note: &str) -> Result<()> {
         for Trusted { key, seen } in &mut self.trusted {
             if let Some(Cosignature { head, .. }) = Cosignature::parse(note, key)? {

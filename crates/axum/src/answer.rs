@@ -29,13 +29,14 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Answers 200 with JSON.
+    /// Answers 200 with JSON. Fails with [`Internal`](crate::ProblemKind::Internal) if the value cannot be written as
+    /// JSON.
     pub fn ok<T: Serialize + ?Sized>(value: &T) -> Result<Self, Problem> {
         let body = serde_json::to_string(value).map_err(|error| Problem::internal(&error))?;
         Ok(Self { body: Some(body), ..Self::of(StatusCode::OK) })
     }
 
-    /// Answers 201 with JSON and the path of the new row.
+    /// Answers 201 with JSON and the path of the new row. Fails as [`ok`](Self::ok) does.
     pub fn created<T: Serialize + ?Sized>(location: impl Into<String>, value: &T) -> Result<Self, Problem> {
         let ok = Self::ok(value)?;
         Ok(Self { status: StatusCode::CREATED.as_u16(), location: Some(location.into()), ..ok })

@@ -64,6 +64,9 @@ fn is_json(parts: &Parts) -> bool {
 
 /// A body of JSON for a route that is open to strangers, such as the one that signs users in. It has the limits of
 /// [`Web`]: size, time and type. [`TenantWrite`](crate::TenantWrite) reads its own body.
+///
+/// Refused with 413 if it is too long, and with 408 if it is too slow. Refused with 415 if it is not JSON, and with 400
+/// if it does not fit the call.
 #[derive(Clone, Debug)]
 pub struct JsonBody<B>(pub B);
 

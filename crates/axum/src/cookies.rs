@@ -16,8 +16,9 @@ const POSITION: &str = "rylie-position";
 const POSITION_KEPT: u32 = 60;
 
 impl Web {
-    /// Returns the `Set-Cookie` value that stores a session's token: `HttpOnly`, `SameSite`, and `Secure`. Fails for a
-    /// token that is no cookie value; those of [`begin`](rylie_db::repositories::SessionRepository::begin) are.
+    /// Returns the `Set-Cookie` value that stores a session's token: `HttpOnly`, `SameSite`, and `Secure`. Fails with
+    /// [`Internal`](crate::ProblemKind::Internal) for a token that is no cookie value; those of
+    /// [`begin`](rylie_db::repositories::SessionRepository::begin) are.
     pub fn session_cookie(&self, token: &Token, expires: DateTime<Utc>) -> Result<HeaderValue, Problem> {
         // A separator in the token would add attributes to the cookie.
         if token.expose().is_empty() || !token.expose().bytes().all(is_cookie_octet) {
@@ -31,7 +32,8 @@ impl Web {
         Ok(value)
     }
 
-    /// Returns the `Set-Cookie` value that removes the session cookie.
+    /// Returns the `Set-Cookie` value that removes the session cookie. Fails with
+    /// [`Internal`](crate::ProblemKind::Internal) if the cookie's name cannot stand in a header.
     pub fn ended_session_cookie(&self) -> Result<HeaderValue, Problem> {
         let cookie = format!("{}=; Max-Age=0", self.settings.session_cookie);
         HeaderValue::try_from(attributed(&cookie, &self.settings)).map_err(|error| Problem::internal(&error))

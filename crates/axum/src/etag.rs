@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::problem::{Problem, ProblemKind};
 
-/// Returns the strong entity tag of a value: a digest of its JSON.
+/// Returns the strong entity tag of a value: a digest of its JSON. Fails with
+/// [`Internal`](crate::ProblemKind::Internal) if the value cannot be written as JSON.
 pub fn etag_of<T: Serialize + ?Sized>(value: &T) -> Result<String, Problem> {
     let json = serde_json::to_vec(value).map_err(|error| Problem::internal(&error))?;
     Ok(etag_of_json(&json))
@@ -20,7 +21,7 @@ pub(crate) fn etag_of_json(json: &[u8]) -> String {
 
 /// Refuses the call with 412 if it has an `If-Match` that does not name the present state. Read that state with a lock,
 /// such as [`get_for_update`](rylie_db::repositories::RequestRepository::get_for_update): otherwise another call may
-/// change it afterwards.
+/// change it afterwards. Fails with [`Changed`](crate::ProblemKind::Changed), and as [`etag_of`] does.
 pub fn refuse_changed<T: Serialize + ?Sized>(if_match: Option<&str>, present: &T) -> Result<(), Problem> {
     let Some(wanted) = if_match else { return Ok(()) };
     let present = etag_of(present)?;

@@ -15,7 +15,7 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The question of a readiness probe.
 pub trait Probe: Clone + Send + Sync + 'static {
-    /// Succeeds if the service can answer calls.
+    /// Succeeds if the service can answer calls. Any error is answered with 503.
     fn ready(&self) -> impl Future<Output = Result<(), Problem>> + Send;
 }
 

@@ -47,7 +47,8 @@ impl Paging {
     }
 }
 
-/// The parameters `limit` and `cursor` of a walk. Pages at any depth cost the same, and there is no total.
+/// The parameters `limit` and `cursor` of a walk. Pages at any depth cost the same, and there is no total. A malformed
+/// limit or cursor gets 400.
 #[derive(Clone, Debug)]
 pub struct CursorPaging {
     page: KeysetRequest,

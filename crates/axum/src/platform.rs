@@ -56,7 +56,8 @@ where
 }
 
 /// A write across tenants that is ready to run: the user and the body are read, and no unit is open yet. Refused as
-/// [`PlatformRead`] is.
+/// [`PlatformRead`] is. Refused with 400 if it has an idempotency key or `If-Match`, and as a
+/// [`TenantWrite`](crate::TenantWrite) for its body.
 pub struct PlatformWrite<B = ()> {
     body: B,
     web: Web,
@@ -68,6 +69,9 @@ pub struct PlatformWrite<B = ()> {
 impl<B: Send> PlatformWrite<B> {
     /// Opens the unit, runs `work` and commits. An error rolls back, except the record of the access. There are no
     /// idempotency keys across tenants.
+    ///
+    /// Answers 403 unless the user is a super admin. An error of the unit has the status of
+    /// [`Error::status`](rylie_db::repositories::Error::status). If `work` keeps a copy of the unit, that is 500.
     pub async fn run<F, W>(self, work: F) -> Result<Answer, Problem>
     where
         F: FnOnce(Arc<Box<dyn PlatformUnit>>, B) -> W + Send,

@@ -12,8 +12,9 @@ use crate::web::{Web, web_of};
 /// The scope of the signed-in user. Only this extractor and the units make one, so a handler without them has no data.
 ///
 /// Prefer [`TenantRead`](crate::TenantRead) and [`TenantWrite`](crate::TenantWrite), which sign in and open the unit at
-/// once. Use this for handlers that open a unit late, or more than one. The call is signed in by a read-only unit of its
-/// own, which has ended. Refused with 401 without a valid credential.
+/// once. Use this for handlers that open a unit late, or more than one. The call is signed in by a read-only unit of
+/// its own, which has ended. Refused with 401 without a valid credential, and with 403 for a write with a session
+/// cookie from another site.
 #[derive(Clone, Debug)]
 pub struct Scope(pub TenantScope);
 

@@ -56,6 +56,8 @@ impl Default for ServeLimits {
 /// `axum::serve` has none of these limits: clients that send nothing keep it busy, and one of them keeps it from
 /// ending. Use it behind a proxy that has them. Neither stops a flood of calls.
 ///
+/// Returns no error at present: an accept that fails is logged and tried again.
+///
 /// ```no_run
 /// # async fn example(router: axum::Router) -> std::io::Result<()> {
 /// use rylie_axum::{ServeLimits, serve};

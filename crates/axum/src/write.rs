@@ -37,6 +37,10 @@ pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 ///
 /// A client that disconnects rolls the unit back, unless the commit was already sent.
 ///
+/// Refused with 401 without a credential, and with 403 for a session cookie from another site. Refused with 413 for a
+/// body that is too long, and with 408 for one that is too slow. Refused with 415 for one that is not JSON, and with
+/// 400 for one that does not fit.
+///
 /// ```no_run
 /// use rylie_axum::{Answer, Problem, TenantWrite};
 /// use rylie_db::prelude::*;
@@ -74,7 +78,11 @@ impl<B: Send> TenantWrite<B> {
 
     /// Opens the unit, runs `work`, stores the answer and commits. An error rolls everything back.
     ///
-    /// Opening is retried; `work` runs at most once. It must not keep a copy of the unit.
+    /// Opening is retried; `work` runs at most once. It must not keep a copy of the unit: that is 500.
+    ///
+    /// Answers 401 if the credential signs no user in, 422 if the idempotency key was used for another call, and 400
+    /// for a malformed key. Answers 400 for an `If-Match` that `work` does not compare. An error of the unit has the
+    /// status of [`Error::status`].
     pub async fn run<F, W>(self, work: F) -> Result<Answer, Problem>
     where
         F: FnOnce(WriteUnit, B) -> W + Send,

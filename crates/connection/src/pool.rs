@@ -120,8 +120,11 @@ pub(crate) enum AuditingRole {
 }
 
 impl Pool {
-    /// Connects to `url` (`postgres://…` or `sqlite://…`). Fails at once if the database does not answer. Fails with
-    /// [`Error::ForeignFile`] for another application's SQLite file, and leaves it unchanged.
+    /// Connects to `url` (`postgres://…` or `sqlite://…`).
+    ///
+    /// Fails at once with [`Error::ConnectionLost`] if the database does not answer, and with [`Error::Database`] if it
+    /// refuses the login. Fails with [`Error::Invalid`] for a malformed URL. Fails with [`Error::ForeignFile`] for
+    /// another application's SQLite file, and leaves it unchanged.
     pub async fn connect(url: &str, options: PoolOptions) -> Result<Self> {
         Self::connect_to(Server::Primary, url, options).await
     }
@@ -172,6 +175,7 @@ impl Pool {
     }
 
     /// Returns the database of `url` in words: host, port, database and login, or the SQLite file. Never the password.
+    /// Fails with [`Error::Invalid`] for a malformed URL.
     pub fn target(url: &str) -> Result<String> {
         if sqlite::is_in_memory(url) {
             return Ok("SQLite database in memory".to_owned());
@@ -242,7 +246,8 @@ impl Pool {
         on_lender!(self, |cache| (cache.pool().size(), cache.idle()))
     }
 
-    /// Checks that the database answers: one round trip.
+    /// Checks that the database answers: one round trip. Fails with [`Error::ConnectionLost`] if it does not, and with
+    /// [`Error::PoolExhausted`] without a free connection in time.
     pub async fn ping(&self) -> Result<()> {
         on_lender!(self, |cache| asked!(self, cache, |conn| sqlx::raw_sql("SELECT 1").execute(conn)).map(drop))
     }

@@ -93,7 +93,8 @@ impl BlindIndex {
         self.keys.iter().map(|(id, key)| Fingerprint::new(id, key, &value)).collect()
     }
 
-    /// Returns whether a stored fingerprint is that of the value. Compares in constant time.
+    /// Returns whether a stored fingerprint is that of the value. Compares in constant time. Fails with
+    /// [`Error::UnknownKey`] if the keyring has no usable key of the fingerprint.
     pub fn confirm(&self, stored: &Fingerprint, value: &str) -> Result<bool> {
         let id: KeyId = stored.key_id().parse()?;
         let Some((id, key)) = self.keys.iter().find(|(known, _)| *known == id) else {
@@ -116,7 +117,7 @@ impl fmt::Debug for BlindIndex {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// Parses a stored fingerprint.
+    /// Parses a stored fingerprint. Fails with [`Error::NotAFingerprint`] for another text.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         let (id, mac) =

@@ -40,7 +40,8 @@ pub struct ColumnCipher<'k> {
 }
 
 impl<'k> ColumnCipher<'k> {
-    /// Fails if the policy needs a legacy key and none is given, or if it writes a form that it does not accept.
+    /// Creates the cipher of a column. Fails with [`Error::LegacyKeyMissing`] if the policy needs a legacy key and none
+    /// is given. Fails with [`Error::PolicyContradiction`] if the policy writes a form that it does not accept.
     pub const fn new(keyring: &'k Keyring, legacy: Option<&'k LegacyKey>, policy: ColumnPolicy) -> Result<Self> {
         let unread = match policy.writes {
             Writes::Sealed(_) => false,
@@ -56,8 +57,12 @@ impl<'k> ColumnCipher<'k> {
         Ok(Self { keyring, legacy, policy })
     }
 
-    /// Opens a stored text and returns its form. Fails if the policy does not accept that form.
-    /// A value that does not decrypt is an error; it is never returned as plain text.
+    /// Opens a stored text and returns its form. A value that does not decrypt is an error; it is never returned as
+    /// plain text.
+    ///
+    /// Fails with [`Error::FormNotAccepted`] if the policy does not accept that form, and with [`Error::Damaged`] for a
+    /// damaged envelope. An envelope fails as in [`Keyring::open`]. A value in a legacy form fails with
+    /// [`Error::LegacyUnreadable`] or [`Error::LegacyKeyNotForCbc`].
     pub fn open(&self, stored: &str, binding: &Binding<'_>) -> Result<(Secret<String>, StoredForm)> {
         let form = StoredForm::of(stored);
         if !self.accepts(form) {
@@ -76,8 +81,8 @@ impl<'k> ColumnCipher<'k> {
 
     /// Seals a new value in the form that the policy writes.
     ///
-    /// Fails with [`Error::NotPlain`] if that form is plain text and the value looks like one of the other forms:
-    /// it would be read as that form.
+    /// Fails with [`Error::NotPlain`] if that form is plain text and the value looks like one of the other forms. It
+    /// would be read as that form. Otherwise it fails as [`Keyring::seal`] does.
     pub fn seal(&self, secret: &Secret<String>, binding: &Binding<'_>) -> Result<Stored> {
         match self.policy.writes {
             Writes::Sealed(padding) => self.keyring.seal(secret, binding, padding).map(Stored::from),

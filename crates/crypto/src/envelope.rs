@@ -25,7 +25,8 @@ pub(crate) const HEADER: usize = SALT + COMMITMENT;
 pub struct Sealed(String);
 
 impl Sealed {
-    /// Parses a stored envelope. Accepts only the exact form in which it was written.
+    /// Parses a stored envelope. Accepts only the exact form in which it was written. Fails with
+    /// [`Error::NotAnEnvelope`] for another text.
     pub fn parse(text: impl Into<String>) -> Result<Self> {
         let text = text.into();
         split(&text)?;

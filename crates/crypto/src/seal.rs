@@ -17,7 +17,8 @@ const LABEL: &[u8] = b"rylie1seal";
 const COMMIT_LABEL: &[u8] = b"rylie1commit";
 
 impl Keyring {
-    /// Seals a secret with the active key. It opens only with the same binding.
+    /// Seals a secret with the active key. It opens only with the same binding. Fails with [`Error::Randomness`] if the
+    /// system returns no random bytes, and with [`Error::TooLong`] beyond 64 GiB.
     pub fn seal<T>(&self, secret: &Secret<T>, binding: &Binding<'_>, padding: Padding) -> Result<Sealed>
     where
         T: AsRef<[u8]> + Zeroize,
@@ -25,7 +26,11 @@ impl Keyring {
         self.seal_with(random::array()?, secret.expose().as_ref(), binding, padding)
     }
 
-    /// Opens a value as text. Fails unless the value was sealed for this binding.
+    /// Opens a value as text.
+    ///
+    /// Fails with [`Error::UnknownKey`] or [`Error::KeyDestroyed`] if the keyring does not have its key. Fails with
+    /// [`Error::NotAuthentic`] if the value was changed or sealed for another binding, and with [`Error::NotText`] if
+    /// it is not UTF-8.
     pub fn open(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Secret<String>> {
         let bytes = self.open_frame(sealed, binding).and_then(without_padding)?;
         String::from_utf8(bytes).map(Secret::new).map_err(|error| {
@@ -34,14 +39,15 @@ impl Keyring {
         })
     }
 
-    /// Opens a value that need not be text.
+    /// Opens a value that need not be text. Fails as [`open`](Self::open) does, except with [`Error::NotText`].
     pub fn open_bytes(&self, sealed: &Sealed, binding: &Binding<'_>) -> Result<Secret<Vec<u8>>> {
         self.open_frame(sealed, binding).and_then(without_padding).map(Secret::new)
     }
 
     /// Opens a value at one binding and seals it with the active key at another. The padding is kept.
     ///
-    /// Use it when the owner of a row changes, or with two equal bindings after a rotation.
+    /// Use it when the owner of a row changes, or with two equal bindings after a rotation. Fails as
+    /// [`open_bytes`](Self::open_bytes) and [`seal`](Self::seal) do.
     pub fn rebind(&self, sealed: &Sealed, from: &Binding<'_>, to: &Binding<'_>) -> Result<Sealed> {
         let frame = Zeroizing::new(self.open_frame(sealed, from)?);
         let (id, material) = self.active_material()?;

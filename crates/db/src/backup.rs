@@ -47,6 +47,11 @@ impl Config {
     /// Makes a backup as the login of the setting `backup_url`, else that of `database_url`; see
     /// [`create_backup`](rylie_maintenance::create_backup). `encrypt` is `keyring`, or an age recipient; `None` takes the
     /// setting `backup_encrypt`, and without that the copy is plain.
+    ///
+    /// Fails with [`Error::Maintenance`]: [`BackupRefused`](rylie_maintenance::Error::BackupRefused) if `backup_url`
+    /// leads to another database, and as that function does. Fails with [`Error::Repository`]
+    /// ([`NoKeyring`](rylie_repositories::Error::NoKeyring)) for `keyring` without a keyring, and with [`Error::Keys`]
+    /// if its file cannot be read.
     pub async fn create_backup(
         &self,
         folder: &BackupFolder,
@@ -88,7 +93,8 @@ impl Config {
     }
 
     /// Brings the list of erasures in the folder up to date with the audit log of the database; see
-    /// [`note_erasures`](rylie_maintenance::note_erasures).
+    /// [`note_erasures`](rylie_maintenance::note_erasures). Fails as [`Database::connect`] does, and as that function
+    /// does.
     pub async fn note_erasures(&self, folder: &BackupFolder, key: &SigningKey) -> Result<usize> {
         let trusted = self.known_audit_keys()?;
         let mut config = self.clone();
@@ -102,8 +108,9 @@ impl Config {
         Ok(noted?)
     }
 
-    /// Records what was done to a backup in the audit log of the database. A login that may only read cannot, and a lost
-    /// database cannot either: the error is for a warning.
+    /// Records what was done to a backup in the audit log of the database. A login that may only read cannot, and a
+    /// lost database cannot either: the error is for a warning. It is that of [`Database::connect`], or
+    /// [`Error::Repository`].
     pub async fn record_backup(&self, event: Event) -> Result<()> {
         if self.is_file_missing() {
             return Err(Error::Repository(rylie_repositories::Error::NotFound { entity: "database" }));

@@ -77,12 +77,14 @@ type Values = BTreeMap<&'static str, (String, SettingOrigin)>;
 
 impl Config {
     /// Uses the database at `url` and defaults for the rest: `postgres://user@host/db` or `sqlite://file.db?mode=rwc`.
+    /// Fails with [`Error::Config`] as [`build`](ConfigBuilder::build) does.
     pub fn new(url: &str) -> Result<Self> {
         ConfigBuilder::default().set("database_url", url)?.build()
     }
 
     /// Reads the environment over the file `rylie.toml` in the working directory, if it exists, over the defaults. The
-    /// default database is `sqlite://rylie.db?mode=rwc`.
+    /// default database is `sqlite://rylie.db?mode=rwc`. Fails with [`Error::Config`] as the steps of [`ConfigBuilder`]
+    /// do.
     pub fn load() -> Result<Self> {
         let file = Path::new(FILE);
         let builder = ConfigBuilder::default();
@@ -113,7 +115,7 @@ impl Config {
     }
 
     /// Returns the database in words: host, port, database and login, or the SQLite file. Never the password. Reads no
-    /// database; fails for a malformed URL.
+    /// database. Fails with [`Error::Connect`] for a malformed URL.
     pub fn target(&self) -> Result<String> {
         Self::target_of(&self.url)
     }
@@ -305,7 +307,8 @@ impl ConfigBuilder {
         }
     }
 
-    /// Sets one setting by its name in the file, over every other source.
+    /// Sets one setting by its name in the file, over every other source. Fails with [`Error::Config`] for a setting
+    /// that does not exist.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "`set(\"max_connections\", 4)` reads better than with a reference"

@@ -26,6 +26,8 @@ use crate::health::{Health, TESTED};
 use crate::keys::{self, WatchedKeyring};
 
 /// A connected database. Cheap to clone; the connections close when the last clone is dropped.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[derive(Clone)]
 pub struct Database {
     config: Arc<Config>,
@@ -40,6 +42,11 @@ impl Database {
     /// Connects with the system's clock and ids. Changes nothing. Fails at once if the database does not answer, the
     /// keyring cannot be read, or the setting `fingerprint` names another database. A replica may answer later. A
     /// missing SQLite file is created if the URL says `mode=rwc`. Another application's file is refused and unchanged.
+    ///
+    /// Fails with [`Error::Connect`] if the database does not answer or refuses the login. Fails with [`Error::Keys`]
+    /// if the keyring or the old service's key cannot be used. Fails with [`Error::Migration`] for another fingerprint,
+    /// and with [`Error::Repository`] ([`ForeignFile`](rylie_repositories::Error::ForeignFile)) for another
+    /// application's file. Fails with [`Error::Config`] if `platform_url` names another database.
     pub async fn connect(config: Config) -> Result<Self> {
         Self::connect_with(config, Arc::new(SystemEnv)).await
     }
@@ -76,6 +83,9 @@ impl Database {
 
     /// Applies the pending migrations over a separate connection and returns their names. Concurrent calls are safe.
     /// Fails for a database that Prisma created: `rylie adopt` takes it over.
+    ///
+    /// Fails with [`Error::Migration`]. Its cause is a [`Refusal`](rylie_migration::Refusal) if nothing was done, and
+    /// otherwise the step that failed. Fails with [`Error::Config`] if `behind_pooler` is set.
     pub async fn migrate(&self) -> Result<Vec<String>> {
         let mut migrations = self.migrations().await?;
         let applied = migrations.deploy(&mut |_| {}).await?;
@@ -91,10 +101,12 @@ impl Database {
         self.config.migrations().await
     }
 
-    /// Fails where the environment marker is production or missing, to prevent the destruction of data. The message
-    /// contains `doing`: `database.guard_destructive("erase a tenant").await?`. Call it first, whatever flags were
-    /// given. The only way past it is to change the marker, with a reason, which is audited. It uses the pool, so it
-    /// also works behind a pooler.
+    /// Fails with [`Error::Migration`] where the environment marker is production
+    /// ([`Destructive`](rylie_migration::Refusal::Destructive)) or missing
+    /// ([`NotOurs`](rylie_migration::Refusal::NotOurs)), to prevent the destruction of data. The message contains
+    /// `doing`: `database.guard_destructive("erase a tenant").await?`. Call it first, whatever flags were given. The
+    /// only way past it is to change the marker, with a reason, which is audited. It uses the pool, so it also works
+    /// behind a pooler.
     pub async fn guard_destructive(&self, doing: &str) -> Result<()> {
         // A marker that this version does not know permits no destruction.
         let marked = self.pool.mark().await?.and_then(|mark| mark.environment.parse().ok());
@@ -107,7 +119,8 @@ impl Database {
     }
 
     /// Checks that the isolation layers hold for the service's login, and that the audit log is protected from
-    /// everyone. Empty on SQLite, which has no roles. Opens one connection outside the pool.
+    /// everyone. Empty on SQLite, which has no roles. Opens one connection outside the pool. Fails with
+    /// [`Error::Config`] if `behind_pooler` is set.
     pub async fn check_roles(&self) -> Result<Vec<RoleCheck>> {
         Ok(self.config.migrations_to_read().await?.check_roles().await?)
     }
@@ -123,7 +136,8 @@ impl Database {
         Ok(self.store.audit_reader().await?)
     }
 
-    /// Creates the rows that the first sign-in needs, and those of the seed file.
+    /// Creates the rows that the first sign-in needs, and those of the seed file. Fails as
+    /// [`seed`](rylie_maintenance::seed()) does.
     pub async fn seed(&self, seed: &Seed) -> Result<Seeded> {
         Ok(rylie_maintenance::seed(&*self.store, seed).await?)
     }
@@ -131,6 +145,8 @@ impl Database {
     /// Reads the keyring again for units opened from now on. Not needed after `rylie keys rotate`, because each unit
     /// checks the file when it opens. This call also returns an error of the file; a unit would continue with the
     /// previous keys.
+    ///
+    /// Fails with [`Error::Keys`] if the keyring or the old service's key cannot be used; the previous keys then stay.
     pub fn reload_keys(&self) -> Result<()> {
         if self.config.keyring.is_none() {
             return Ok(());
@@ -140,7 +156,7 @@ impl Database {
 
     /// Uses this keyring from now on. Use it for a keyring without a plain key file: from the environment, a secret
     /// store, or wrapped by a [`KeyProvider`](rylie_crypto::KeyProvider). Then omit the setting `keyring`, and call
-    /// this again after a rotation.
+    /// this again after a rotation. Fails with [`Error::Keys`] if the old service's key is too short.
     pub fn use_keyring(&self, keyring: Keyring) -> Result<()> {
         self.store.replace_keys(|| keys::with_legacy_key(keyring, &self.config).map(Some))
     }
@@ -151,6 +167,9 @@ impl Database {
     /// folder needs the key, with [`Error::KeyInUse`] while a value is under the key, and with [`Error::NotToDestroy`]
     /// for the active or an unknown key. Other databases, and backups elsewhere, are not checked: their values under
     /// the key are lost.
+    ///
+    /// Fails with [`Error::Repository`] ([`NoKeyring`](rylie_repositories::Error::NoKeyring)) without a keyring, and
+    /// with [`Error::Keys`] if its file cannot be read.
     pub async fn destroy_key(&self, key: &KeyId) -> Result<()> {
         let path = self.config.keyring().ok_or(rylie_repositories::Error::NoKeyring)?;
         let file = KeyFile::new(path);
@@ -190,7 +209,8 @@ impl Database {
     }
 
     /// Deletes every row of one tenant permanently; see [`erase_tenant`](rylie_maintenance::erase_tenant). Refused
-    /// where the environment marker is production: checked before anything starts and again before the commit.
+    /// where the environment marker is production: checked before anything starts, as by
+    /// [`guard_destructive`](Self::guard_destructive), and again before the commit.
     pub async fn erase_tenant(&self, tenant: &TenantId) -> Result<TenantCounts> {
         self.guard_destructive("erase a tenant").await?;
         Ok(rylie_maintenance::erase_tenant(&*self.store, tenant).await?)

@@ -42,8 +42,9 @@ impl Config {
     /// reported as not checked. A database that cannot be reached is a finding, and no error. Takes a few seconds at
     /// most, unless the run is deep.
     ///
-    /// Fails only with [`Error::Config`](crate::Error::Config) for wrong options, and where the setting `behind_pooler`
-    /// hides the server: name the server itself then.
+    /// Fails with [`Error::Maintenance`](crate::Error::Maintenance) ([`Invalid`](rylie_maintenance::Error::Invalid))
+    /// for wrong options or a wrong URL. It also fails with [`Error::Config`](crate::Error::Config) where the setting
+    /// `behind_pooler` hides the server: name the server itself then. There is no other error.
     pub async fn doctor(&self, options: &DoctorOptions) -> Result<DoctorReport> {
         let options = self.with_thresholds(options);
         options.refuse_unknown()?;

@@ -10,6 +10,19 @@ use rylie_repositories::Retryable;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of the facade. No message contains a password or another secret.
+///
+/// # Errors of every call
+///
+/// A method names only the errors of its own. These may come from every call:
+///
+/// - [`Repository`](Self::Repository): a read or write of data failed, as
+///   [every call of a unit](rylie_repositories::Error#errors-of-every-call) may.
+/// - [`Maintenance`](Self::Maintenance): a job or a backup failed, as
+///   [every call of a job](rylie_maintenance::Error#errors-of-every-call) may.
+/// - [`Migration`](Self::Migration): a session of the migrations failed, or the setting `fingerprint` names another
+///   database ([`WrongDatabase`](rylie_migration::Refusal::WrongDatabase)).
+/// - [`Connect`](Self::Connect), in calls that connect: the database does not answer, or refuses the login.
+/// - [`Config`](Self::Config), in calls that need a direct session: `behind_pooler` is set.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -20,6 +20,9 @@ impl Database {
     /// `integrity` on PostgreSQL, `pitr-check` and `pitr-base` without the setting `pitr_folder`, and `doctor` without a
     /// target of alerts (`size_notify`). Engine maintenance and `doctor` are omitted with `behind_pooler`, because they
     /// need direct sessions.
+    ///
+    /// Fails with [`Error::Maintenance`](crate::Error::Maintenance): [`Schedule`](rylie_maintenance::Error::Schedule)
+    /// for a wrong setting of a job, and [`Invalid`](rylie_maintenance::Error::Invalid) for a wrong place of backups.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
         let theirs = self.backup_jobs()?.into_iter().chain(self.pitr_jobs()?).chain(self.doctor_job());
@@ -40,7 +43,9 @@ impl Database {
         self.config().maintenance.size_notify.clone()
     }
 
-    /// Creates another target of alerts, with the mail server of the settings.
+    /// Creates another target of alerts, with the mail server of the settings. Fails with
+    /// [`Error::Maintenance`](crate::Error::Maintenance) ([`Invalid`](rylie_maintenance::Error::Invalid)) for a text
+    /// that is no target.
     pub fn notifier(&self, target: &str) -> Result<Notifier> {
         Ok(Notifier::new(target, self.config().maintenance.smtp.as_ref())?)
     }

@@ -8,8 +8,9 @@ use crate::error::{Error, Result};
 
 impl Config {
     /// Connects to the migrations of this database: deploy, down, reset, adopt, resolve, environment marker, roles.
-    /// Needs neither a pool nor keys. Fails if the setting `fingerprint` names another database, and for another
-    /// application's SQLite file, which stays unchanged.
+    /// Needs neither a pool nor keys. Fails with [`Error::Migration`] if the setting `fingerprint` names another
+    /// database or the connection fails. Fails with [`Error::Repository`] for another application's SQLite file, which
+    /// stays unchanged.
     ///
     /// Fails with [`Error::Config`] if `behind_pooler` is set: session settings of migrations would stay on the
     /// pooler's connection.
@@ -21,7 +22,8 @@ impl Config {
         Ok(migrations.with_own(self.schema.migrations()).with_own_secrets(self.schema.secrets()))
     }
 
-    /// As [`migrations`](Self::migrations), read-only. No file is created, and PostgreSQL refuses every write.
+    /// As [`migrations`](Self::migrations), read-only. No file is created, and PostgreSQL refuses every write. Fails as
+    /// [`migrations`](Self::migrations) does.
     pub async fn migrations_to_read(&self) -> Result<Migrations> {
         let url = self.direct_url()?;
         Pool::refuse_foreign_file(url).await?;

@@ -72,6 +72,9 @@ impl NewMigration {
     /// Proposes a migration from the entities of this program and the schema of its migrations. Needs no database.
     /// `what` is the name without date and number. The number follows the highest in the folder and among this
     /// program's migrations.
+    ///
+    /// Fails with [`Unwritten::Name`] for a name that fits no file, and with [`Unwritten::Folder`] if the folder cannot
+    /// be read.
     pub fn propose(what: &str, folder: &Path, env: &dyn Env) -> Result<Self, Unwritten> {
         Self::between(what, folder, env, &rylie_entities::tables(), &Catalog::current())
     }
@@ -103,6 +106,8 @@ impl NewMigration {
     /// Proposes a migration of a service: what the entities of `schema` have and its migrations do not make. Without
     /// such a difference the name decides: `create_label` begins the table `Label`, `add_due_to_label` adds to it, and
     /// another name has steps to write. Needs no database. The number follows the highest in the folder and in `schema`.
+    ///
+    /// Fails as [`propose`](Self::propose) does.
     pub fn of_service(what: &str, folder: &Path, env: &dyn Env, schema: &Schema) -> Result<Self, Unwritten> {
         if !is_name(what) {
             return Err(Unwritten::Name(what.to_owned()));
@@ -130,7 +135,8 @@ impl NewMigration {
         })
     }
 
-    /// Writes the file durably, only if it does not exist, and returns its path.
+    /// Writes the file durably, only if it does not exist, and returns its path. Fails with [`Unwritten::Exists`] if it
+    /// does, and with [`Unwritten::Write`] if it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<PathBuf, Unwritten> {
         let path = folder.join(format!("{}.rs", self.name));
         let file = || path.display().to_string();

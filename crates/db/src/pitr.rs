@@ -26,7 +26,8 @@ pub use restore_tenant::RestoreTenantAt;
 
 impl Config {
     /// The folder of point-in-time recovery: the given one, or that of the setting `pitr_folder`. Fails with
-    /// [`PitrRefused`](rylie_maintenance::Error::PitrRefused) on SQLite.
+    /// [`PitrRefused`](rylie_maintenance::Error::PitrRefused) on SQLite, and with [`Error::Config`] if neither is
+    /// given.
     pub fn pitr_folder(&self, place: Option<&str>) -> Result<PitrFolder> {
         self.refuse_sqlite()?;
         let place = place.or(self.pitr.folder.as_deref()).ok_or_else(|| Error::Config {
@@ -36,7 +37,9 @@ impl Config {
         Ok(PitrFolder::new(place)?)
     }
 
-    /// The installed pgBackRest with the stanza of the setting `pitr_stanza`; see [`PgBackRest::find`].
+    /// The installed pgBackRest with the stanza of the setting `pitr_stanza`; see [`PgBackRest::find`]. Fails with
+    /// [`Error::Config`] without the setting, and with [`PitrRefused`](rylie_maintenance::Error::PitrRefused) on
+    /// SQLite.
     pub async fn pgbackrest(&self) -> Result<PgBackRest> {
         let stanza = self.pitr.stanza.as_deref().ok_or_else(|| Error::Config {
             setting: "pitr_stanza".to_owned(),
@@ -47,7 +50,8 @@ impl Config {
     }
 
     /// The source of point-in-time recovery: the stanza of the setting `pitr_stanza`, else the folder of the setting
-    /// `pitr_folder`.
+    /// `pitr_folder`. Fails as [`pgbackrest_of_server`](Self::pgbackrest_of_server) or
+    /// [`pitr_folder`](Self::pitr_folder) does.
     pub async fn pitr_source(&self) -> Result<PitrSource> {
         Ok(match self.pitr_stanza() {
             Some(_) => PitrSource::PgBackRest(self.pgbackrest_of_server().await?),
@@ -55,7 +59,8 @@ impl Config {
         })
     }
 
-    /// As [`pgbackrest`](Self::pgbackrest), but refuses a stanza of another database cluster than the configured one.
+    /// As [`pgbackrest`](Self::pgbackrest), but refuses a stanza of another database cluster than the configured one
+    /// ([`PitrRefused`](rylie_maintenance::Error::PitrRefused)).
     pub async fn pgbackrest_of_server(&self) -> Result<PgBackRest> {
         let program = self.pgbackrest().await?;
         program.refuse_other(&self.pitr_engine()?).await?;
@@ -116,6 +121,9 @@ impl Config {
     ///
     /// Tenants and users that were erased after the target are erased again in the copy: those on the signed list in the
     /// folder of the setting `backups`, where there is one.
+    ///
+    /// Fails as that function does, and with [`BackupDamaged`](rylie_maintenance::Error::BackupDamaged) as
+    /// [`erased_after`](Self::erased_after) does.
     pub async fn restore_pitr(
         &self,
         folder: &PitrFolder,
@@ -136,7 +144,8 @@ impl Config {
     }
 
     /// The erasures after a time, of the signed list in the folder of the setting `backups`: a restore by pgBackRest
-    /// brings it back. Empty without the setting.
+    /// brings it back. Empty without the setting. Fails with [`BackupDamaged`](rylie_maintenance::Error::BackupDamaged)
+    /// if the list was changed or is signed by an unknown key.
     pub async fn erased_after(&self, time: DateTime<Utc>) -> Result<Vec<Erasure>> {
         let Some(folder) = self.backups().map(BackupFolder::new).transpose()? else { return Ok(Vec::new()) };
         let mut erasures = folder.erasures(&self.known_audit_keys()?).await?.unwrap_or_default();
@@ -144,7 +153,8 @@ impl Config {
         Ok(erasures)
     }
 
-    /// Records what was done for point-in-time recovery in the audit log of the database. The error is for a warning.
+    /// Records what was done for point-in-time recovery in the audit log of the database. The error is for a warning,
+    /// as that of [`record_backup`](Self::record_backup).
     pub async fn record_pitr(&self, action: Action, id: &str, facts: &[(&'static str, String)]) -> Result<()> {
         let event = Event::new(action).on_row("PointInTimeRecovery", id);
         let event = facts.iter().fold(event, |event, (name, fact)| event.with(name, fact));

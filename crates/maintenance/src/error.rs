@@ -6,6 +6,18 @@ use std::path::{Path, PathBuf};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error of a job. Batches that were committed before it stay.
+///
+/// # Errors of every call
+///
+/// A function names only the errors of its own. These may come from every function that does such work:
+///
+/// - [`Data`](Self::Data): a unit failed; its error is the source. See
+///   [every call of a unit](rylie_repositories::Error#errors-of-every-call).
+/// - [`Engine`](Self::Engine): a session outside of units could not be opened, or a statement on it failed.
+/// - [`Pooled`](Self::Pooled): the session goes through a pooler.
+/// - [`File`](Self::File): a file could not be read or written.
+/// - [`Store`](Self::Store): object storage failed or refused a request.
+/// - [`Program`](Self::Program): a program of PostgreSQL is missing or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

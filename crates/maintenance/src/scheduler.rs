@@ -152,7 +152,8 @@ impl Scheduler {
         }
     }
 
-    /// Runs the jobs that are due now and returns when they are done: for cron, in place of [`run`](Self::run).
+    /// Runs the jobs that are due now and returns when they are done: for cron, in place of [`run`](Self::run). A
+    /// failure of a job is in its report.
     pub async fn run_due(&self) -> Result<Vec<RunReport>> {
         let mut reports = Vec::new();
         let (_cut, cut_short) = watch::channel(false);
@@ -173,7 +174,8 @@ impl Scheduler {
     }
 
     /// Runs one job now, independent of its schedule. If the holder of its last run has died, continues that run
-    /// instead. Fails with [`Error::JobRunning`] while a run of it is running in any process.
+    /// instead. Fails with [`Error::JobRunning`] while a run of it is running in any process, and with
+    /// [`Error::UnknownJob`] if there is no such job. A failure of the job itself is in the report.
     pub async fn run_now(&self, name: &str) -> Result<RunReport> {
         let number = self.number_of(name)?;
         let unit = operations(&*self.0.store, "claiming a run").await?;

@@ -72,7 +72,7 @@ pub struct Seeded {
 
 impl Seed {
     /// Parses a seed file: a JSON object with `superAdmin`, `settings`, `agencies` and `users`, each optional. Fails
-    /// with [`Error::SeedFile`] for any other content.
+    /// with [`Error::SeedFile`] for any other content, and with [`Error::SeedShape`] for a list in place of an object.
     pub fn from_json(text: &str) -> Result<Self> {
         let mut seed: Self = serde_json::from_str(text).map_err(Error::SeedFile)?;
         // A list would be read as the fields in order, and its first user would become a super admin.
@@ -98,6 +98,10 @@ fn is_made_of_objects(file: &Value) -> bool {
 
 /// Seeds all rows or none. Existing rows are kept, or updated where the seed differs. A second run with the same seed
 /// does nothing.
+///
+/// Fails with [`Error::Data`]. Its source is [`Invalid`](rylie_repositories::Error::Invalid) for an address of another
+/// agency, and for a value that is not acceptable. It is [`InvalidColumn`](rylie_repositories::Error::InvalidColumn)
+/// for a row of an own table.
 pub async fn seed(store: &dyn Store, seed: &Seed) -> Result<Seeded> {
     let unit = WORK.open(store).await?;
     let seeded = seed_all(&*unit, seed).await;

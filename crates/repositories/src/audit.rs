@@ -35,6 +35,8 @@ pub use seals::*;
 pub use strays::StrayPage;
 
 /// The audit log. A tenant unit reads and writes the tenant's part.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditRepository: Send + Sync {
@@ -42,6 +44,9 @@ pub trait AuditRepository: Send + Sync {
     ///
     /// [Ordinary](rylie_audit::Action::is_ordinary) events are skipped while the setting `auditLogging` is off. Other
     /// processes see a change of the setting within ten seconds.
+    ///
+    /// Fails with [`Error::Invalid`](crate::Error::Invalid) for a text of more than 1 MiB, and for details of more than
+    /// 16 MiB.
     async fn record(&self, event: Event) -> Result<()>;
 
     /// Returns one page, newest first.

@@ -18,6 +18,9 @@ use crate::{Error, LogPosition, Result, Store, TenantScope, TenantUnit, UnitOpti
 /// cached: each row is read after it was requested, so earlier commits are visible. With replicas, only commits before
 /// the position of [`after`](Self::after) are certain to be visible. A single caller pays for its read only. Share it
 /// behind an [`Arc`] among the callers of one scope.
+///
+/// A read may fail with the [errors of every call](Error#errors-of-every-call), and with those of the opening of a
+/// unit.
 pub struct Loader<E: Loaded> {
     store: Arc<dyn Store>,
     scope: TenantScope,

@@ -29,6 +29,8 @@ pub use seoworks_mappings::*;
 /// Requests: a tenant unit reaches those within its scope, a platform unit all.
 ///
 /// Soft-deleted requests are excluded, unless a method says otherwise.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait RequestRepository: Send + Sync {
@@ -41,11 +43,13 @@ pub trait RequestRepository: Send + Sync {
     /// As [`find`](Self::find), but fails with [`Error::NotFound`].
     async fn get(&self, id: &RequestId) -> Result<Request>;
 
-    /// As [`get`](Self::get), and locks the request until the unit ends. For a change that depends on the present state:
-    /// another unit's change comes before the read or after this unit.
+    /// As [`get`](Self::get), and locks the request until the unit ends. For a change that depends on the present
+    /// state: another unit's change comes before the read or after this unit. On PostgreSQL a read-only unit cannot
+    /// lock, and the call fails with [`Error::Invalid`].
     async fn get_for_update(&self, id: &RequestId) -> Result<Request>;
 
-    /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks.
+    /// Returns the request with its user and its tasks, oldest first. Three statements for any number of tasks. Fails
+    /// with [`Error::NotFound`] as [`get`](Self::get) does.
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks>;
 
     /// Returns one page, newest first.
@@ -59,16 +63,25 @@ pub trait RequestRepository: Send + Sync {
     async fn overview(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<RequestOverview>>;
 
     /// Creates a request.
+    ///
+    /// Fails with [`Error::NotFound`] if the ordering user is not within reach. Fails with [`Error::Forbidden`] for a
+    /// super admin other than the caller within a tenant. Fails with [`Error::Invalid`] for an empty title or kind of
+    /// work, and for a text or document that is too long. In a platform unit it also does without a user.
     async fn add(&self, new: NewRequest) -> Result<Request>;
 
     /// Creates a request and its tasks. On PostgreSQL one statement for any number of tasks in a tenant unit, and two
     /// in a platform unit. On SQLite three for some thousand tasks.
+    ///
+    /// Fails as [`add`](Self::add) does, and with [`Error::Invalid`] for a task with an empty title, or with a text or
+    /// document that is too long.
     async fn add_with_tasks(&self, new: NewRequest, tasks: Vec<NewTask>) -> Result<RequestWithTasks>;
 
-    /// Applies `changes`.
+    /// Applies `changes`. Fails with [`Error::NotFound`] if there is no such request within reach, and with
+    /// [`Error::Invalid`] for an empty title or a text that is too long.
     async fn update(&self, id: &RequestId, changes: RequestChanges) -> Result<Request>;
 
-    /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer.
+    /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer. Fails
+    /// with [`Error::NotFound`] if there is no such request within reach.
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request>;
 
     /// Soft-deletes the request. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
@@ -77,12 +90,13 @@ pub trait RequestRepository: Send + Sync {
     /// Restores a soft-deleted request. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
     async fn restore(&self, id: &RequestId) -> Result<Request>;
 
-    /// Deletes a soft-deleted request permanently, with its tasks. Recorded. Administrators only. Fails with
-    /// [`Error::NotFound`] if it is not soft-deleted.
+    /// Deletes a soft-deleted request permanently, with its tasks. Recorded. Administrators only: fails with
+    /// [`Error::Forbidden`] for a scope that reaches only its own rows. Fails with [`Error::NotFound`] if it is not
+    /// soft-deleted.
     async fn purge(&self, id: &RequestId) -> Result<()>;
 
     /// Creates many requests, all or none. A request for a user who is not within reach is skipped and counts as not
-    /// found.
+    /// found. Fails with [`Error::Forbidden`] and [`Error::Invalid`] as [`add`](Self::add) does.
     async fn add_many(&self, new: Vec<NewRequest>) -> Result<BulkOutcome>;
 
     /// As [`set_status`](Self::set_status), for any number of requests, all or none. Two statements per 5,000.
@@ -96,7 +110,7 @@ pub trait RequestRepository: Send + Sync {
     async fn restore_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 
     /// As [`purge`](Self::purge), for any number of requests, all or none. A request that is not soft-deleted counts as
-    /// not found.
+    /// not found. Fails with [`Error::Forbidden`] for a scope that reaches only its own rows.
     async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome>;
 }
 

@@ -29,9 +29,12 @@ pub use open::{
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
 /// the calling line.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Opens a unit on the rows of one tenant, within the scope's reach.
+    /// Opens a unit on the rows of one tenant, within the scope's reach. Fails with [`Error::Invalid`] if a unit that
+    /// may write has an option for read-only units.
     async fn open_tenant(
         &self,
         scope: &TenantScope,
@@ -43,6 +46,9 @@ pub trait Store: Send + Sync {
     async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
 
     /// Opens a unit across tenants. The grant is recorded before it opens.
+    ///
+    /// Fails with [`Error::NoPlatform`] if the login serves no platform unit. Fails with [`Error::Invalid`] for
+    /// autocommit and a deferred begin, and as [`open_tenant`](Self::open_tenant) does.
     async fn open_platform(
         &self,
         grant: Grant,
@@ -50,10 +56,11 @@ pub trait Store: Send + Sync {
         opened_at: &'static Location<'static>,
     ) -> Result<Box<dyn PlatformUnit>>;
 
-    /// Opens a unit on operational tables.
+    /// Opens a unit on operational tables. Fails with [`Error::NoPlatform`] if the login serves none.
     async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
 
-    /// Opens a read-only unit on identities. By default the unit of [`open_identity`](Self::open_identity).
+    /// Opens a read-only unit on identities. By default the unit of [`open_identity`](Self::open_identity). Fails with
+    /// [`Error::Invalid`] for autocommit and a deferred begin.
     async fn open_identity_to_read(
         &self,
         options: UnitOptions,
@@ -64,6 +71,10 @@ pub trait Store: Send + Sync {
     }
 
     /// Returns the user of a credential, or `None` if it is unknown or has expired. By default in an identity unit.
+    ///
+    /// For an API key, fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if the stored key
+    /// does not open. For a session, fails with [`Error::Invalid`] if the user's row has another tenant than the
+    /// user's.
     async fn find_signed_in(
         &self,
         credential: &Credential,
@@ -73,8 +84,10 @@ pub trait Store: Send + Sync {
         credential.signed_in(&*identity).await
     }
 
-    /// Signs in, and opens a unit on the user's tenant. Fails with [`Error::NotSignedIn`]. By default with the two other
-    /// methods, one after the other.
+    /// Signs in, and opens a unit on the user's tenant. By default with the two other methods, one after the other.
+    ///
+    /// Fails with [`Error::NotSignedIn`] if the credential is unknown or has expired, and as
+    /// [`find_signed_in`](Self::find_signed_in) and [`open_tenant`](Self::open_tenant) do.
     async fn open_tenant_of(
         &self,
         credential: &Credential,
@@ -244,7 +257,8 @@ impl DatabaseStore {
     }
 
     /// Opens the reads of an audit log verification, in one read-only transaction. They are not recorded. The login
-    /// must be a member of `rylie_doors` or `rylie_auditor`, or bypass row-level security.
+    /// must be a member of `rylie_doors` or `rylie_auditor`, or bypass row-level security: otherwise a read fails with
+    /// [`Error::Database`].
     #[track_caller]
     pub fn audit_reader(&self) -> impl Future<Output = Result<AuditReader>> + Send + '_ {
         self.open_audit_reader(Location::caller())

@@ -22,6 +22,8 @@ use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 /// Tasks: a tenant unit reaches those within its scope, a platform unit all.
 ///
 /// Soft-deleted tasks are excluded, unless a method says otherwise.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TaskRepository: Send + Sync {
@@ -37,25 +39,33 @@ pub trait TaskRepository: Send + Sync {
     /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>>;
 
-    /// Adds a task to a request. Fails with [`Error::NotFound`] if the request is not within reach.
+    /// Adds a task to a request. Fails with [`Error::NotFound`](crate::Error::NotFound) if the request is not within
+    /// reach. Fails with [`Error::Invalid`](crate::Error::Invalid) for an empty title, and for a text or document that
+    /// is too long.
     async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task>;
 
     /// Changes the status. `startedAt` is set when it first becomes `IN_PROGRESS`. `completedAt` is set when it becomes
     /// `COMPLETED` and cleared when it is no longer.
+    ///
+    /// Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such task within reach.
     async fn set_status(&self, id: &TaskId, status: TaskStatus) -> Result<Task>;
 
-    /// Soft-deletes the task. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
+    /// Soft-deletes the task. Recorded. Fails with [`Error::NotFound`](crate::Error::NotFound) if it is already
+    /// soft-deleted.
     async fn remove(&self, id: &TaskId) -> Result<()>;
 
-    /// Restores a soft-deleted task. Recorded. Fails with [`Error::NotFound`] if it is not soft-deleted.
+    /// Restores a soft-deleted task. Recorded. Fails with [`Error::NotFound`](crate::Error::NotFound) if it is not
+    /// soft-deleted.
     async fn restore(&self, id: &TaskId) -> Result<Task>;
 
-    /// Deletes a soft-deleted task permanently. Recorded. Administrators only. Fails with [`Error::NotFound`] if it is
-    /// not soft-deleted.
+    /// Deletes a soft-deleted task permanently. Recorded. Administrators only: fails with
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for a scope that reaches only its own rows. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) if it is not soft-deleted.
     async fn purge(&self, id: &TaskId) -> Result<()>;
 
     /// Adds many tasks to requests, all or none. A task of a request that is not within reach is skipped and counts as
-    /// not found.
+    /// not found. Fails with [`Error::Invalid`](crate::Error::Invalid) as [`add`](Self::add) does. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) if a request is deleted during the call.
     async fn add_many(&self, new: Vec<(RequestId, NewTask)>) -> Result<BulkOutcome>;
 
     /// As [`set_status`](Self::set_status), for any number of tasks, all or none. Two statements per 5,000.
@@ -69,7 +79,7 @@ pub trait TaskRepository: Send + Sync {
     async fn restore_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 
     /// As [`purge`](Self::purge), for any number of tasks, all or none. A task that is not soft-deleted counts as not
-    /// found.
+    /// found. Fails with [`Error::Forbidden`](crate::Error::Forbidden) for a scope that reaches only its own rows.
     async fn purge_many(&self, ids: &[TaskId]) -> Result<BulkOutcome>;
 }
 

@@ -69,6 +69,8 @@ const OF_A_USER: [&str; 7] =
     ["Account", "Session", "UserPreferences", "GA4Connection", "SearchConsoleConnection", "MonthlyUsage", "UsageEvent"];
 
 /// Export, import and erasure of whole tenants, in a platform unit.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait TenantTransfer: Send + Sync {
@@ -91,6 +93,8 @@ pub trait TenantTransfer: Send + Sync {
     /// Returns at most `limit` of the tenant's rows of one table, after a place (`None` at the beginning), sorted by id.
     /// Audit records are fewer where their texts are long. One statement more than for the columns, and more for long
     /// texts of audit records.
+    ///
+    /// Fails with [`Error::Invalid`] if the database stores a value that does not fit the type of its column.
     async fn rows_after(
         &self,
         table: TenantTable,
@@ -100,17 +104,24 @@ pub trait TenantTransfer: Send + Sync {
     ) -> Result<TenantPage>;
 
     /// Adds exported rows. They must belong to the tenant, otherwise this fails with [`Error::Invalid`]. They must have
-    /// exactly the table's columns with values of their types, otherwise [`Error::InvalidColumn`] names one. Fails with [`Error::Conflict`] where an id or another unique value is taken.
+    /// exactly the table's columns with values of their types, otherwise [`Error::InvalidColumn`] names one.
+    ///
+    /// Fails with [`Error::Conflict`] where an id or another unique value is taken. Fails with [`Error::Reference`]
+    /// where a row refers to a missing one. With own tables that check may wait for the commit.
     async fn add_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
     /// Adds rows that [`remove_rows`](Self::remove_rows) removed, as [`add_rows`](Self::add_rows) does. A user who was
-    /// kept as an id gets the data of the row back.
+    /// kept as an id gets the data of the row back. Fails with [`Error::Conflict`] if another user has the id.
     async fn put_back_rows(&self, table: TenantTable, tenant: &TenantId, rows: Vec<TenantRow>) -> Result<()>;
 
-    /// Adds a row of a seed file to a service's own table, or changes what differs. The row has an `id`; other columns may be
-    /// missing: they are null, have their default, or the current time, and an existing row keeps them. A JSON column has JSON. A change of an
-    /// audited column is recorded. Fails with [`Error::InvalidColumn`] for an unknown column, a wrong type and a
-    /// secret, and with [`Error::Conflict`] if the id is another tenant's. Two statements.
+    /// Adds a row of a seed file to a service's own table, or changes what differs. The row has an `id`, and other
+    /// columns may be missing. A new row has null, the default or the current time there; an existing row keeps its
+    /// values. A JSON column has JSON. A change of an audited column is recorded. Two statements.
+    ///
+    /// Fails with [`Error::InvalidColumn`] for an unknown column, a wrong type, a secret and a missing `id`. Fails with
+    /// [`Error::Conflict`] if the id is another tenant's, and with [`Error::Reference`] if the row refers to a missing
+    /// one. Fails with [`Error::Invalid`] for a table that is not in the schema, and for a change where rows are only
+    /// added.
     async fn seed_row(&self, table: TenantTable, tenant: &TenantId, row: TenantRow) -> Result<SeededRow>;
 
     /// Deletes every row of the tenant, except those that outlive it, and returns the counts of each table. For a caller
@@ -125,12 +136,13 @@ pub trait TenantTransfer: Send + Sync {
     ///
     /// A user that a request or task of another tenant references is kept as an id. It has no agency, and every other
     /// column has its default. [`KEPT_USERS`] counts such users. Fails with [`Error::NotFound`] as
-    /// [`inventory`](Self::inventory) does, and with [`Error::Protected`] where the environment marker is production.
+    /// [`inventory`](Self::inventory) does, and with [`Error::Protected`] where the environment marker is production or
+    /// missing.
     async fn erase(&self, tenant: &TenantId) -> Result<TenantCounts>;
 
-    /// Deletes a user with sessions, accounts, connections, preferences and usage; recorded. A user whom a request or task
-    /// names is kept as an id, as by [`erase`](Self::erase). `false` if there is no such user.
-    /// [`Error::Protected`] where the database is marked as production.
+    /// Deletes a user with sessions, accounts, connections, preferences and usage; recorded. A user whom a request or
+    /// task names is kept as an id, as by [`erase`](Self::erase). `false` if there is no such user. Fails with
+    /// [`Error::Protected`] where the environment marker is production or missing.
     async fn erase_user(&self, user: &UserId) -> Result<bool>;
 
     /// Returns the seal of a file's digest, or `None` without a keyring. Only a store with the same keyring can make

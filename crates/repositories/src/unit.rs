@@ -39,7 +39,7 @@ macro_rules! unit {
 
             /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
             /// [`after`](OpenReadOnly::after()) it sees them on any server. One round trip. If the unit only read:
-            /// none, and the position precedes everything.
+            /// none, and the position precedes everything. Fails as [`commit`](Self::commit) does.
             async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
 
             /// Returns a log position behind everything that this unit sees. A unit opened

@@ -27,6 +27,8 @@ pub use quota::{Quota, Quotas};
 /// A use counts in the billing period of its report, even if the work was done earlier: a closed month never changes. A
 /// period that has ended and is not closed is closed first. Counters and quota therefore do not depend on when the job
 /// runs.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageRepository: Send + Sync {
@@ -57,11 +59,15 @@ pub trait UsageRepository: Send + Sync {
     ///
     /// Two events are the same if they have the same key, and the same user or tenant. A later move of the user does
     /// not change that. Another tenant may use the same key. Fails with [`Error::Conflict`] if the event was counted as
-    /// another kind, or for another user of the tenant.
+    /// another kind, or for another user of the tenant. Fails with [`Error::NotFound`] if the user is not within reach,
+    /// and with [`Error::Invalid`] for a key of another length or with control characters.
     ///
     /// Fails with [`Error::QuotaExceeded`] if the user's package allows no more, or without a package. Nothing is
     /// counted then, the event may be delivered again later, and the unit continues. An event is stored until the job
     /// `remove_usage_events` removes it.
+    ///
+    /// Fails with [`Error::Contention`] if the user moves or is deleted during the call. Fails with [`Error::Invalid`]
+    /// if the user's billing period ended more than a hundred years ago.
     async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used>;
 
     /// Returns one month of one user, or `None` if it is not closed or not within reach. `month` is 1 to 12.

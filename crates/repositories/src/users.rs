@@ -22,6 +22,8 @@ pub use agencies::*;
 pub use preferences::*;
 
 /// Users: a tenant unit reaches those of the tenant, a platform unit all.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UserRepository: Send + Sync {
@@ -46,26 +48,39 @@ pub trait UserRepository: Send + Sync {
     /// Creates a user. In a tenant unit the user always belongs to that tenant's agency. Recorded.
     ///
     /// Fails with [`Error::Forbidden`] for a scope that reaches only its own rows, and for a super admin within a
-    /// tenant. Fails with [`Error::Conflict`] if the address is taken.
+    /// tenant. It also does in a tenant that is no agency. Fails with [`Error::Conflict`] if the address is taken, and
+    /// with [`Error::NotFound`] if the agency does not exist. Fails with [`Error::Invalid`] for an address that is not
+    /// of the form `name@domain`, and for an address or a name that is too long.
     async fn add(&self, new: NewUser) -> Result<User>;
 
     /// Applies `changes`.
+    ///
+    /// Fails with [`Error::NotFound`] if there is no such user within reach. Fails with [`Error::Forbidden`] for a
+    /// super admin other than the caller within a tenant. It also does for a change of the package by a scope that
+    /// reaches only its own rows. Fails with [`Error::Invalid`] for a name or URL of more than 4,096 bytes.
     async fn update(&self, id: &UserId, changes: UserChanges) -> Result<User>;
 
     /// Changes the role. Recorded with the old and the new one.
     ///
-    /// Fails with [`Error::Forbidden`] as [`add`](Self::add) does.
+    /// Fails with [`Error::NotFound`] if there is no such user within reach. Fails with [`Error::Forbidden`] for a
+    /// scope that reaches only its own rows. Within a tenant it also does if the old or the new role is super admin.
+    /// Fails with [`Error::Contention`] if other units change the role at the same time.
     async fn set_role(&self, id: &UserId, role: UserRole) -> Result<User>;
 
     /// Moves the user to an agency, or out of any. Platform units only: another unit fails with [`Error::Forbidden`].
     /// Recorded with the old and the new one.
     ///
-    /// Sessions, accounts, connections and usage follow the user to the new tenant, and the user's tokens still open. The
-    /// requests stay in the agency that ordered them. Fails with [`Error::NotFound`] if there is no such user or agency.
+    /// Sessions, accounts, connections and usage follow the user to the new tenant, and the user's tokens still open.
+    /// The requests stay in the agency that ordered them. Fails with [`Error::NotFound`] if there is no such user or
+    /// agency, and with [`Error::Contention`] if another unit moves the user at the same time. Fails with
+    /// [`Error::Reference`] if a row that follows the user refers to one that stays.
     async fn move_to(&self, id: &UserId, agency: Option<AgencyId>) -> Result<User>;
 
-    /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay. Fails with
-    /// [`Error::Reference`] while the user has requests or tasks.
+    /// Deletes the user with sessions, accounts, connections and usage. Recorded. Audit records stay.
+    ///
+    /// Fails with [`Error::NotFound`] if there is no such user within reach, and with [`Error::Forbidden`] as
+    /// [`set_role`](Self::set_role) does. Fails with [`Error::Reference`] while the user has requests or tasks, or a
+    /// row of a service's own table names the user.
     async fn remove(&self, id: &UserId) -> Result<()>;
 }
 

@@ -33,7 +33,8 @@ pub(crate) const REFUSED: Error =
     Error::Invalid { what: "the cursor", reason: "it does not belong to this list; begin again without a cursor" };
 
 impl Cursor {
-    /// Parses the text of a cursor, as from a web request. Whether it belongs to a list is checked on use.
+    /// Parses the text of a cursor, as from a web request. Whether it belongs to a list is checked on use. Fails with
+    /// [`Error::Invalid`] for any other text.
     pub fn parse(text: &str) -> Result<Self> {
         let cursor = if text.len() <= MAX_TEXT { Self(text.to_owned()) } else { return Err(REFUSED) };
         cursor.bytes().map(|_| cursor)
@@ -117,7 +118,8 @@ fn random_key() -> Result<Vec<hmac::Key>> {
 }
 
 /// Derives keys for one `purpose` from the keyring, the active one first. Each key is a fingerprint of 256 bits, for a
-/// column that no table has. Only the keyring's owner can compute it.
+/// column that no table has. Only the keyring's owner can compute it. Fails with [`Error::Secret`] if a key cannot be
+/// derived.
 pub fn derived_keys(keyring: &Keyring, purpose: &'static str) -> Result<Vec<hmac::Key>> {
     let lookup = Lookup { table: "", column: purpose, tenant: None, normalisation: Normalisation::Exact };
     let fingerprints = keyring.blind_index(&lookup)?.candidates("key");

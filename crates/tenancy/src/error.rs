@@ -10,6 +10,32 @@ use sea_orm::DbErr;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error of a unit of work. No message contains the value of a parameter.
+///
+/// # Errors of every call
+///
+/// A method names only the errors of its own. These may come from every call that sends a statement:
+///
+/// - [`ConnectionLost`](Self::ConnectionLost): the connection broke, or the server did not answer in time.
+/// - [`Contention`](Self::Contention): a concurrent transaction was first.
+/// - [`Timeout`](Self::Timeout): the statement ran, or waited for a lock, longer than its limit.
+/// - [`UnitFailed`](Self::UnitFailed): an earlier statement of the unit failed, or its caller was cancelled.
+/// - [`Invalid`](Self::Invalid): a write in a read-only unit, or a value that the database cannot store. Examples are a
+///   text with a NUL character, JSON nested deeper than 100 levels, and a time outside the years 0 to 9999.
+/// - [`Database`](Self::Database): any other report of the database, such as a missing right or a full disk.
+///
+/// Some kinds of calls share an error:
+///
+/// | call | fails with |
+/// |---|---|
+/// | the opening of a unit | [`PoolExhausted`](Self::PoolExhausted) without a free connection in time |
+/// | the opening of a platform or operations unit | [`NoPlatform`](Self::NoPlatform) if the login serves none |
+/// | a call with a [`Cursor`](crate::Cursor) | [`Invalid`](Self::Invalid) if the cursor is another list's or changed |
+/// | sealing a secret | [`NoKeyring`](Self::NoKeyring); [`Secret`](Self::Secret) if the keys do not fit the column |
+/// | opening a secret | [`NoKeyring`](Self::NoKeyring); [`Secret`](Self::Secret) if the value does not open |
+/// | the commit | [`OutcomeUnknown`](Self::OutcomeUnknown) if the connection breaks during it |
+///
+/// A unit that begins with its first statement reports the errors of the opening there. On SQLite the opening of a unit
+/// that may write fails with [`Contention`](Self::Contention) if another writer does not end in time.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

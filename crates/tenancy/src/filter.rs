@@ -50,6 +50,8 @@ pub use unfiltered::Unfiltered;
 pub use writes::Shared;
 
 /// An open unit of work: one transaction under one database role. Every repository is implemented on it.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 pub struct Tx {
     /// Empty until a statement needs it if it begins later, and after `commit`, which consumes the unit.
     transaction: OnceCell<Transaction>,
@@ -140,7 +142,8 @@ impl Tx {
         self
     }
 
-    /// Commits the changes.
+    /// Commits the changes. Fails with [`Error::UnitFailed`] if a statement failed before, and with
+    /// [`Error::OutcomeUnknown`] if the connection breaks during the commit.
     pub async fn commit(mut self) -> Result<()> {
         let done = match self.transaction.take() {
             Some(transaction) if !transaction.wrote() => {
@@ -279,7 +282,7 @@ impl Tx {
         }
     }
 
-    /// Fails in a tenant unit that reaches only its user's own rows.
+    /// Fails with [`Error::Forbidden`] in a tenant unit that reaches only its user's own rows.
     pub fn administrators_only(&self, action: &'static str) -> Result<()> {
         match self.scope() {
             Some(scope) if scope.reach() == Reach::Own => Err(self.refuse(action)),

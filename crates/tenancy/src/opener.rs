@@ -80,13 +80,16 @@ impl Opener {
     ///
     /// Returns an outer `None` where that is not possible: on SQLite, behind a pooler, and without the function of the
     /// migration `m20261127_000068`.
+    ///
+    /// Fails with [`Error::Invalid`] if the user's row has another tenant than the user's.
     pub async fn session_user(&self, token: &Token, at: CallSite) -> Result<Option<Option<SignedInUser>>> {
         session_user(&self.pool, token, self.env.now().into(), at).await
     }
 
     /// Opens a unit on identities, before the tenant is known.
     ///
-    /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
+    /// Fails with [`Error::Invalid`] for autocommit and a deferred begin, and if a unit that may write has an option
+    /// for read-only units.
     pub async fn identity(&self, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
         for_tenant_units(options)?;
@@ -102,7 +105,8 @@ impl Opener {
 
     /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
     ///
-    /// Fails with [`Error::Invalid`] for autocommit, and if a unit that may write has an option for read-only units.
+    /// Fails with [`Error::NoPlatform`] if the login serves no platform unit. Fails with [`Error::Invalid`] for
+    /// autocommit and a deferred begin, and if a unit that may write has an option for read-only units.
     pub async fn platform(&self, grant: &Grant, options: UnitOptions, at: CallSite) -> Result<Tx> {
         refuse_ignored(options)?;
         for_tenant_units(options)?;
@@ -114,7 +118,8 @@ impl Opener {
         open(options).await
     }
 
-    /// Opens a unit on operational tables only.
+    /// Opens a unit on operational tables only. Fails with [`Error::NoPlatform`] if the login serves no operations
+    /// unit.
     pub async fn operations(&self, at: CallSite) -> Result<Tx> {
         let caller = Caller { actor: Actor::Job("books".to_owned()), origin: Origin::default() };
         self.open(DbRole::Platform, UnitOptions::default(), at, UnitKind::Operations, caller).await

@@ -20,6 +20,10 @@ use crate::soft_deleted::{is_deleted, one};
 /// Without a call that says otherwise, soft-deleted rows are excluded, and lists begin with the newest row. Conditions
 /// may use the table's own columns, values and operators. A sub-query, a function by name or SQL text is refused with
 /// [`Error::Invalid`]: it could read rows that the tenant filter does not see.
+///
+/// Every method fails with [`Error::Invalid`] for a table that the store does not know, and for a refused condition. A
+/// method that names its rows itself also does for any condition. Beyond that, a method names only its own errors; see
+/// also the [errors of every call](Error#errors-of-every-call).
 #[must_use = "it reads and writes nothing until a method is awaited"]
 pub struct Table<'tx, E: RepositoryTable> {
     tx: &'tx Tx,

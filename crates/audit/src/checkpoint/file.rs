@@ -14,7 +14,8 @@ const LONGEST: usize = 64 << 10;
 impl SignedCheckpoint {
     /// Passes each checkpoint of a file to `each`, in the file's order, except those of batches before `from`. A last
     /// one that a crash left incomplete is ignored. Fails with [`Error::Damaged`] where a checkpoint is invalid, and
-    /// where the file has none at all. Needs memory for one checkpoint, or for a whole JSON document.
+    /// where the file has none at all. Fails with [`Error::File`] if it cannot be read, and with an error of `each`.
+    /// Needs memory for one checkpoint, or for a whole JSON document.
     pub fn read_file(path: &Path, from: u64, each: &mut dyn FnMut(Self) -> Result<()>) -> Result<()> {
         texts(path, &mut |text, line| {
             if batch_of(text).is_some_and(|batch| batch < from) {
@@ -27,6 +28,8 @@ impl SignedCheckpoint {
     /// Fails with [`Error::Forked`] if a file has two different checkpoints of one batch before `until`. Returns the last
     /// batch in the file. Reads texts only and checks no signature, so that it is quick; needs some 50 bytes of memory for
     /// each checkpoint.
+    ///
+    /// Fails with [`Error::File`] and [`Error::Damaged`] as [`read_file`](Self::read_file) does.
     pub fn refuse_forks(path: &Path, until: u64) -> Result<u64> {
         let (mut hashes, mut last) = (BTreeMap::<u64, Digest>::new(), 0);
         texts(path, &mut |text, _| {

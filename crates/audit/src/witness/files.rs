@@ -26,6 +26,10 @@ impl Witness {
     /// Fails with [`Error::StateLost`] if the state is missing, unless `begin` is set and `statements` has none of this
     /// witness. So a lost state never leads to a second, different statement. Fails with [`Error::Forked`] if a
     /// statement of this witness contradicts its state, which happens after an older state was put back.
+    ///
+    /// Fails with [`Error::Malformed`] for a name that a witness cannot have and for a malformed state. Fails with
+    /// [`Error::Damaged`] if `statements` has something else. Fails with [`Error::File`] if a file cannot be read, or
+    /// another witness holds the lock.
     pub fn open(key: SigningKey, name: &str, state: &Path, statements: &Path, begin: bool) -> Result<Self> {
         let name = WitnessKey::new(name, key.public())?;
         let lock = lock(state)?;
@@ -63,7 +67,8 @@ impl Witness {
     /// Stores the state durably, then appends the statement about it, and returns its text. Appends nothing if the file
     /// has the statement. The state is first: a statement that was made is never forgotten.
     ///
-    /// `now` is the time in seconds since 1970. Fails with [`Error::Gap`] if it has seen no checkpoint.
+    /// `now` is the time in seconds since 1970. Fails with [`Error::Gap`] if it has seen no checkpoint. Fails with
+    /// [`Error::File`] or [`Error::Damaged`] if a file cannot be read or written.
     pub fn sign(&mut self, now: u64) -> Result<String> {
         if self.seen.batch == 0 {
             return Err(Error::Gap { batch: 1 });

@@ -28,7 +28,8 @@ impl Pool {
     }
 
     /// Returns the environment marker before anything else is done to the database, over a connection that is then
-    /// closed. Neither creates nor changes a SQLite file.
+    /// closed. Neither creates nor changes a SQLite file. Fails as [`Pool::connect`] does, except with
+    /// [`Error::ForeignFile`].
     pub async fn mark_at(url: &str, options: &PoolOptions) -> Result<Option<StoredMarker>> {
         if !url.starts_with("sqlite:") {
             let mut connection = postgres::connect_in_time(url, options).await?;

@@ -32,7 +32,8 @@ impl<'p> KeyFile<'p> {
         Self { path: path.into(), provider: Some(provider) }
     }
 
-    /// Writes a keyring to a new file. Fails if the file exists.
+    /// Writes a keyring to a new file. Fails with [`Error::KeyFileExists`] if the file exists, and with
+    /// [`Error::KeyFile`] if it cannot be written.
     pub fn create(&self, keyring: &Keyring) -> Result<()> {
         let _lock = self.lock()?;
         if fs::symlink_metadata(&self.path).is_ok() {
@@ -42,6 +43,9 @@ impl<'p> KeyFile<'p> {
     }
 
     /// Reads the keyring.
+    ///
+    /// Fails with [`Error::KeyFile`] if the file cannot be read, and with [`Error::KeyFileExposed`] if others may read
+    /// or write it. Fails as [`Keyring::parse`] does for its text, or as [`Keyring::parse_wrapped`] does.
     pub fn load(&self) -> Result<Keyring> {
         let text = self.read()?;
         match self.provider {
@@ -52,7 +56,8 @@ impl<'p> KeyFile<'p> {
 
     /// Reads the keyring, changes it and writes it back, under the lock.
     ///
-    /// If the change fails, the file is unchanged.
+    /// If the change fails, the file is unchanged. Fails with the error of the change, as [`load`](Self::load) does,
+    /// and with [`Error::KeyFile`] if the file cannot be written.
     ///
     /// ```
     /// # use rylie_crypto::{KeyFile, Keyring};

@@ -41,7 +41,8 @@ enum Held {
 }
 
 impl Keyring {
-    /// Creates a keyring with one new random key, which is active.
+    /// Creates a keyring with one new random key, which is active. Fails with [`Error::Randomness`] if the system
+    /// returns no random bytes.
     pub fn generate() -> Result<Self> {
         let mut keyring = Self { keys: Vec::new() };
         keyring.rotate()?;
@@ -49,11 +50,16 @@ impl Keyring {
     }
 
     /// Parses the JSON document of a keyring, as written by [`Keyring::to_text`].
+    ///
+    /// Fails with [`Error::KeyringSyntax`] for another text. Fails with [`Error::KeyringEntry`], [`Error::BadKeyId`] or
+    /// [`Error::WeakKey`] for an entry that cannot be used. Fails with [`Error::DuplicateKeyId`],
+    /// [`Error::DuplicateKey`] or [`Error::ActiveKeys`] if the entries do not fit together.
     pub fn parse(text: &str) -> Result<Self> {
         document::read(text, None)
     }
 
-    /// Parses a keyring whose keys a provider wrapped.
+    /// Parses a keyring whose keys a provider wrapped. Fails as [`parse`](Self::parse) does, and with
+    /// [`Error::Provider`] if the provider does not unwrap a key.
     pub fn parse_wrapped(text: &str, provider: &dyn KeyProvider) -> Result<Self> {
         document::read(text, Some(provider))
     }
@@ -61,6 +67,8 @@ impl Keyring {
     /// Reads the keyring from an environment variable.
     ///
     /// Child processes and, on some systems, other users can read the environment. A [`KeyFile`] is safer.
+    ///
+    /// Fails with [`Error::Environment`] if the variable is missing or not text, and as [`parse`](Self::parse) does.
     pub fn from_env(variable: &str) -> Result<Self> {
         let missing = |_| Error::Environment { name: variable.to_owned() };
         let text = std::env::var(variable).map_err(missing)?;
@@ -70,6 +78,8 @@ impl Keyring {
     /// Adds a new random key and makes it active. The previous key then only opens.
     ///
     /// Before the new key seals a value, save the keyring and load it in every process that opens values.
+    ///
+    /// Fails with [`Error::Randomness`] if the system returns no random bytes; the keyring is then unchanged.
     pub fn rotate(&mut self) -> Result<KeyId> {
         let id = self.unused_id()?;
         let material = Material::generate(&id)?;
@@ -80,7 +90,8 @@ impl Keyring {
         Ok(id)
     }
 
-    /// Destroys a key and keeps its id. Fails for the active key.
+    /// Destroys a key and keeps its id. Fails with [`Error::KeyIsActive`] for the active key, and with
+    /// [`Error::UnknownKey`] if there is no such key.
     ///
     /// Values still sealed with it are lost, so count them first. Copies in backups must be destroyed separately.
     pub fn destroy(&mut self, id: &KeyId) -> Result<()> {
@@ -108,7 +119,8 @@ impl Keyring {
         document::write(self, None)
     }
 
-    /// Returns the keyring as a JSON document whose keys are wrapped by the provider.
+    /// Returns the keyring as a JSON document whose keys are wrapped by the provider. Fails with [`Error::Provider`] if
+    /// the provider does not wrap a key.
     pub fn to_wrapped_text(&self, provider: &dyn KeyProvider) -> Result<Secret<String>> {
         document::write(self, Some(provider))
     }

@@ -18,8 +18,9 @@ pub struct LegacyKey {
 impl LegacyKey {
     /// Takes the key as the platform has it in its environment.
     ///
-    /// Fails if it has fewer than 32 characters (UTF-16 units, as JavaScript counts), as the platform does. A key whose
-    /// first 32 characters are not 32 bytes is accepted but opens no AES-256-CBC value: node threw on it.
+    /// Fails with [`Error::LegacyKeyTooShort`] if it has fewer than 32 characters (UTF-16 units, as JavaScript counts),
+    /// as the platform does. A key whose first 32 characters are not 32 bytes is accepted but opens no AES-256-CBC
+    /// value: node threw on it.
     pub fn new(encryption_key: &Secret<String>) -> Result<Self> {
         let text = encryption_key.expose();
         if text.encode_utf16().take(LENGTH).count() < LENGTH {

@@ -71,7 +71,7 @@ impl Config {
     /// passed. A certificate of before is withdrawn if one failed.
     ///
     /// Changes nothing in the database itself. [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the drill
-    /// could not be made: the certificate of before then stays.
+    /// could not be made: the certificate of before then stays. A defect of the backup is a failed check, and no error.
     pub async fn verify_backup(&self, backup: &Backup, drill: Drill<'_>) -> Result<Drilled> {
         let begun = SystemEnv.now();
         let trusted = [drill.trusted, &[drill.key.public()]].concat();

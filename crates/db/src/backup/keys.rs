@@ -28,8 +28,9 @@ impl Encryption {
 }
 
 impl Config {
-    /// The keys whose certificates, manifests and lists of erasures are believed: that of `audit_key`, if its file can be
-    /// read, and those of `audit_public_key`.
+    /// The keys whose certificates, manifests and lists of erasures are believed: that of `audit_key`, if its file can
+    /// be read, and those of `audit_public_key`. Fails with [`Error::Config`] for a malformed key of
+    /// `audit_public_key`, and with [`Error::Repository`] for a malformed file of `audit_key`.
     pub fn known_audit_keys(&self) -> Result<Vec<PublicKey>> {
         let wrong = |error: rylie_audit::Error| Error::Config {
             setting: "audit_public_key".to_owned(),

@@ -65,6 +65,20 @@ impl Config {
     /// that; both are audited. After an error it stays staging: do not open it.
     ///
     /// On PostgreSQL an empty target takes superusers only until everything is done, and so after an interruption.
+    ///
+    /// Fails with [`Error::Maintenance`](crate::Error::Maintenance):
+    ///
+    /// - [`BackupDamaged`](rylie_maintenance::Error::BackupDamaged) for a damaged file, an unknown signer or a missing
+    ///   signature;
+    /// - [`BackupLocked`](rylie_maintenance::Error::BackupLocked) without the key of the backup;
+    /// - [`BackupRefused`](rylie_maintenance::Error::BackupRefused) if the target is not empty, is another database or
+    ///   is in use, and if the list of erasures is missing;
+    /// - [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks) if the server of a replaced database lacks a role or
+    ///   a right;
+    /// - [`Invalid`](rylie_maintenance::Error::Invalid) if the target is of the other engine.
+    ///
+    /// Fails with [`Error::Migration`](crate::Error::Migration) for a replaced database that is marked as production
+    /// ([`Destructive`](rylie_migration::Refusal::Destructive)).
     pub async fn restore_backup(&self, backup: &Backup, restore: Restore<'_>) -> Result<Restored> {
         let open = self.checked(backup, restore.identity, restore.trusted, restore.unsigned).await?;
         if open.manifest.is_sqlite() != restore.to.starts_with("sqlite:") {

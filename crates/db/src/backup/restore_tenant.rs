@@ -58,6 +58,11 @@ impl Config {
     /// another fingerprint than the backup or another schema than this version. Refused for a tenant that was erased
     /// after the backup, too. A service's own tables are included; a database that has others than the configuration's
     /// [`schema`](Config::schema) is refused.
+    ///
+    /// Fails with [`Error::Migration`] for a database that is marked as production, and otherwise with
+    /// [`Error::Maintenance`]: each other refusal is [`BackupRefused`](rylie_maintenance::Error::BackupRefused). The
+    /// backup fails as in [`restore_backup`](Self::restore_backup), and a server without the needed rights is
+    /// [`ScratchLacks`](rylie_maintenance::Error::ScratchLacks).
     pub async fn restore_tenant(&self, backup: &Backup, restore: RestoreTenant<'_>) -> Result<RestoredTenant> {
         let open = self.checked(backup, restore.identity, restore.trusted, restore.unsigned).await?;
         let erasures = erasures_of(backup, restore.folder, restore.trusted, restore.without_erasures).await?;

@@ -58,8 +58,9 @@ pub struct ExportedBatch {
 ///
 /// `trusted` are the accepted keys of checkpoints and head. If it is empty, any key is accepted, but the head must be
 /// signed by a key that signed a checkpoint of the file. With external checkpoints, each batch must be among them.
-/// Fails with [`Error::TenantFile`] where something is missing, changed or not trusted. The caller decides whether a
-/// [head](CheckedTenantAudit::head) is required; one that is present must match.
+/// Fails with [`Error::TenantFile`] where something is missing, changed or not trusted, and with [`Error::File`] if the
+/// file cannot be read. The caller decides whether a [head](CheckedTenantAudit::head) is required; one that is present
+/// must match.
 pub fn check_tenant_audit(file: &Path, trusted: &[PublicKey], outside: &Outside) -> Result<CheckedTenantAudit> {
     let mut reader = Reader::open(file)?;
     let tenant = reader.header().tenant.clone();

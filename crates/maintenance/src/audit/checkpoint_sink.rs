@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 const OBJECTS: &str = "s3://";
 
 /// Opens a destination of checkpoints: a file, or `s3://bucket/prefix` with the feature `object-storage`. Fails with
-/// [`Error::Invalid`](crate::Error::Invalid) for an invalid address, and without the feature.
+/// [`Error::Invalid`] for an invalid address, and without the feature.
 pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
     match target.strip_prefix(OBJECTS) {
         None => Ok(Box::new(FileSink(target.into()))),
@@ -23,7 +23,7 @@ pub fn checkpoint_sink(target: &str) -> Result<Box<dyn CheckpointSink>> {
     }
 }
 
-/// Opens each destination of a list that is separated by commas; see [`checkpoint_sink`].
+/// Opens each destination of a list that is separated by commas; see [`checkpoint_sink`]. Fails as that does.
 pub fn checkpoint_sinks(targets: &str) -> Result<Vec<Box<dyn CheckpointSink>>> {
     places(targets).map(checkpoint_sink).collect()
 }
@@ -33,7 +33,8 @@ fn places(targets: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Returns the checkpoints of such destinations, for a verification: all of each file, and the newest of each
-/// `s3://bucket/prefix`, which names its predecessors. `None` if one of the destinations has none.
+/// `s3://bucket/prefix`, which names its predecessors. `None` if one of the destinations has none. Fails with
+/// [`Error::Data`] if a destination cannot be read or has something else, and as [`checkpoint_sink`] does.
 pub fn kept_checkpoints(targets: &str) -> Result<Option<Outside>> {
     let mut all = Outside::default();
     for place in places(targets) {
@@ -52,8 +53,9 @@ fn kept_at(place: &str) -> Result<Option<Outside>> {
     if file.exists() { Outside::read(file).map(Some).map_err(failed) } else { Ok(None) }
 }
 
-/// Passes the checkpoints of one destination to `each`, from a batch on. A file is read in its own order. Object storage
-/// is read in the order of the batches, one request each.
+/// Passes the checkpoints of one destination to `each`, from a batch on. A file is read in its own order. Object
+/// storage is read in the order of the batches, one request each. Fails with [`Error::Data`] if it cannot be read or
+/// has something else, and with an error of `each`.
 pub fn read_checkpoints(
     place: &str,
     from: u64,

@@ -20,7 +20,8 @@ pub struct ContinuedExport {
 ///
 /// `proof` are consecutive checkpoints, as of [`read_checkpoints`](crate::read_checkpoints). With them it also checks
 /// that the log as a whole continued: the latest checkpoints of both exports and those of all batches in between are in
-/// one chain. Without them a holder of the signing key could have signed two logs.
+/// one chain. Without them a holder of the signing key could have signed two logs. Checkpoints that do not follow each
+/// other are [`Error::Data`].
 pub fn continues_export(
     earlier: &CheckedTenantAudit,
     later: &CheckedTenantAudit,

@@ -16,6 +16,10 @@ const WORK: Work =
 /// Erases a user from the sealed records that name the user as actor, impersonated user or target row, and returns the
 /// number of records. Commitments stay, so every proof holds. Seal first: records that still wait are not erased. Free
 /// text in the details of other records is not searched.
+///
+/// Fails with [`Error::Data`](crate::Error::Data). Its source is [`MayNotSeal`](rylie_repositories::Error::MayNotSeal)
+/// if the login may not assume the role `rylie_sealer`. It is [`Protected`](rylie_repositories::Error::Protected) where
+/// the environment marker is production or missing.
 pub async fn erase_from_audit(store: &dyn Store, user: &UserId) -> Result<u64> {
     let mut erased = 0;
     loop {

@@ -30,6 +30,9 @@ pub struct RetainedAudit {
 /// If there is something to remove, it first seals as [`seal_audit`](crate::seal_audit) does, under a checkpoint that
 /// declares the removal. A verification reports a removal without a signed declaration as tampering. After a crash in
 /// between, the next run continues.
+///
+/// Fails as [`seal_audit`](crate::seal_audit) does. Fails with [`Error::Data`] if a batch does not contain what was
+/// sealed; verify the log then.
 pub async fn retain_audit(
     store: &dyn Store,
     key: &SigningKey,

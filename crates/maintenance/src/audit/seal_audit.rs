@@ -28,10 +28,15 @@ pub struct SealedAudit {
 ///
 /// Any number of processes may run it: one seals, the others fail with [`Error::Sealing`]. Writers of the log do not
 /// wait. A sink that remembers its checkpoints first gets those that it missed, as after a crash between sealing and
-/// publishing. If its last checkpoint differs from the database's, this fails and nothing is sealed.
+/// publishing. If its last checkpoint differs from the database's, this fails and nothing is sealed. The error is
+/// [`Error::Data`], and its source [`Diverged`](rylie_audit::Error::Diverged),
+/// [`RolledBack`](rylie_audit::Error::RolledBack) or [`OtherDatabase`](rylie_audit::Error::OtherDatabase).
 ///
 /// If some of several sinks cannot be reached, it seals, publishes to the others, and then fails with the first error.
 /// If none can be reached, nothing is sealed.
+///
+/// Fails with [`Error::Data`] ([`MayNotSeal`](rylie_repositories::Error::MayNotSeal)) if the login may not assume the
+/// role `rylie_sealer`.
 pub async fn seal_audit(store: &dyn Store, key: &SigningKey, sinks: &[&dyn CheckpointSink]) -> Result<SealedAudit> {
     seal_and_declare(store, key, sinks, 0).await
 }

@@ -32,6 +32,8 @@ pub struct Verification {
 /// Stops at the first finding. Calls `report` with the counts and the progress after each batch and every few thousand
 /// records. Memory does not grow with the log: at most three pages of leaves are in memory, one that is read, one that is
 /// hashed on a thread for such work, and one that is checked. Dropping the call stops it; nothing is written.
+///
+/// A finding is no error. Fails with [`Error::Data`] if the log cannot be read.
 pub async fn verify_audit(
     reader: &AuditReader,
     mut verifier: Verifier,

@@ -101,8 +101,8 @@ impl BackupFolder {
 
     /// Every backup, the newest first. Empty where the folder does not exist.
     ///
-    /// A certificate counts if one of the `trusted` keys signed it: any writer of the place can store one that another key
-    /// signed. Reads three small files a backup.
+    /// A certificate counts if one of the `trusted` keys signed it: any writer of the place can store one that another
+    /// key signed. Reads three small files a backup. A backup that cannot be read is listed, and is no error.
     pub async fn list(&self, trusted: &[PublicKey]) -> Result<Vec<ListedBackup>> {
         let mut listed = Vec::new();
         for id in self.place.ids().await? {

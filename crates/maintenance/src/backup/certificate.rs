@@ -79,7 +79,7 @@ impl RecoveryCertificate {
     }
 
     /// Reads a certificate whose signature is valid under the key that it names. The caller decides whether this key is
-    /// trusted.
+    /// trusted. Fails with [`Malformed`](rylie_audit::Error::Malformed) for another text.
     pub fn parse(text: &str) -> rylie_audit::Result<(Self, PublicKey)> {
         let SignedDocument { document, key } = SignedDocument::parse(KIND, text)?;
         let malformed = |_| rylie_audit::Error::Malformed { what: KIND, reason: "its document has another form" };

@@ -53,10 +53,11 @@ struct Copying<'a> {
 
 /// Copies the database to a new backup, and returns it.
 ///
-/// The copy is one consistent state; writers continue. It is complete when it appears under its name, and durable; until
-/// then no list shows it, and a failure leaves nothing. In a folder only its owner may read it. With `key` the manifest is
-/// signed. `progress` receives bytes. [`Error::BackupRefused`] for a login that row-level security filters, and for a
-/// server that is newer than the installed `pg_dump`.
+/// The copy is one consistent state; writers continue. It is complete when it appears under its name, and durable;
+/// until then no list shows it, and a failure leaves nothing. In a folder only its owner may read it. With `key` the
+/// manifest is signed. `progress` receives bytes. [`Error::BackupRefused`] for a login that row-level security filters,
+/// and for a server that is newer than the installed `pg_dump`. The same error for a database without an environment
+/// marker.
 ///
 /// An encrypted copy, and one in object storage, is a single stream: one table after the other, in constant memory, and
 /// without a plain file. Any other one of PostgreSQL takes `options.jobs` tables at once.

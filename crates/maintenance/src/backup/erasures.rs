@@ -57,9 +57,9 @@ impl BackupFolder {
     }
 }
 
-/// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is signed
-/// again, and made if there is none. A list that a key signed that is not `trusted` is an error, as for
-/// [`BackupFolder::erasures`]. One read-only platform unit.
+/// Adds to the list what the audit log names as erased and the list does not have yet; returns how many. The list is
+/// signed again, and made if there is none. A list that a key signed that is not `trusted` is an error, as for
+/// [`BackupFolder::erasures`]. One read-only platform unit. That error is [`Error::BackupDamaged`].
 pub async fn note_erasures(
     store: &dyn Store,
     folder: &BackupFolder,
@@ -110,9 +110,10 @@ pub async fn note_erasures(
     Ok(added)
 }
 
-/// Repeats the erasures after the copy was made: the audit log of the copy does not have the record of it, and
-/// reaches back to its time. The time of the backup does not count, since its clock may be wrong. The database must not
-/// be marked as production while this runs. A unit for each erasure.
+/// Repeats the erasures after the copy was made. The audit log of the copy does not have their records, and reaches
+/// back to their time. The time of the backup does not count, since its clock may be wrong. The database must not be
+/// marked as production while this runs: [`Error::Data`] ([`Protected`](rylie_repositories::Error::Protected)). A unit
+/// for each erasure.
 pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<RepeatedErasures> {
     let failed = Error::doing("repeating erasures in the restored copy");
     let mut repeated = RepeatedErasures::default();

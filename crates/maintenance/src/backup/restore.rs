@@ -18,8 +18,8 @@ use super::program::{Program, pipe};
 use crate::error::{Error, Result};
 
 impl Backup {
-    /// Compares each file with its size and checksum in the manifest, and names the first that differs. Reads every byte;
-    /// needs no key.
+    /// Compares each file with its size and checksum in the manifest, and names the first that differs. Reads every
+    /// byte; needs no key. A file that differs is a failed check, and no error.
     pub async fn check_files(&self) -> Result<BackupCheck> {
         let files = &self.manifest.files;
         let names: Vec<&String> = files.keys().collect();
@@ -45,6 +45,10 @@ impl Backup {
 /// Restores a backup into an empty PostgreSQL database, or to the path of a SQLite file that does not exist. Ends at the
 /// first error; what was restored until then stays. A stream is decrypted on its way: no plain file but the database
 /// appears. `jobs` counts for a plain copy of PostgreSQL in a folder only.
+///
+/// [`Error::Program`] if PostgreSQL's program refuses the copy, [`Error::BackupDamaged`] for a damaged or changed
+/// stream. [`Error::BackupRefused`] if the installed program is older than the backup's. [`Error::FileExists`] for a
+/// SQLite file that exists.
 pub async fn restore_into(backup: &OpenBackup, url: &str, jobs: u32, progress: &Progress) -> Result<()> {
     if backup.manifest.is_sqlite() {
         return restore_file(backup, Path::new(&file_of(url)?)).await;

@@ -101,8 +101,8 @@ fn step(fix: Fix, is_sqlite: bool) -> FixStep {
     FixStep::Instruction(fix)
 }
 
-/// Runs one statement outside of a transaction. Waits at most three seconds for its lock. Fails with
-/// [`Error::Engine`], which has the server's reason; nothing is changed then.
+/// Runs one statement outside of a transaction. Waits at most three seconds for its lock. Fails with [`Error::Engine`],
+/// which has the server's reason; nothing is changed then. Fails with [`Error::Invalid`] on SQLite.
 pub async fn run_fix(engine: &Engine, statement: &str) -> Result<()> {
     let options =
         engine.plain_options().ok_or_else(|| Error::invalid("the fix", "it is a statement for PostgreSQL"))?;

@@ -73,7 +73,7 @@ impl EndedSession {
 }
 
 /// Returns the sessions that a target names. Reads only. Fails with [`Error::Invalid`] if there is no such process of
-/// this database, and for this process's own session.
+/// this database, and for this process's own session. It also does on SQLite.
 pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<Vec<EndedSession>> {
     let mut connection = connect(engine).await?;
     let condition = match target {
@@ -126,8 +126,8 @@ pub async fn sessions_to_end(engine: &Engine, target: SessionTarget) -> Result<V
 /// itself are always left. A session that is no
 /// longer the same one (another login or application has the process id) is left.
 ///
-/// Fails with [`Error::MayNotEnd`] if this login may end none of them. Where it may end some, `ended` of the others stays
-/// empty.
+/// Fails with [`Error::MayNotEnd`] if this login may end none of them. Where it may end some, `ended` of the others
+/// stays empty. Fails with [`Error::Invalid`] on SQLite.
 pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: SessionEnd, force: bool) -> Result<()> {
     let mut connection = connect(engine).await?;
     let function = if how == SessionEnd::Cancel { "pg_cancel_backend" } else { "pg_terminate_backend" };

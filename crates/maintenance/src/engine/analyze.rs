@@ -25,6 +25,8 @@ pub struct Analyzed {
 /// Analyzes changed tables, or with `all` every table that this login owns. On PostgreSQL readers and writers continue,
 /// and a table that another session locks is left to the next run. On SQLite the engine chooses the tables by
 /// `PRAGMA optimize`, unless `all` is set.
+///
+/// Fails with [`Error::NotOwner`] on PostgreSQL if this login does not own the platform's tables.
 pub async fn analyze(engine: &Engine, all: bool) -> Result<Analyzed> {
     let analyzed = match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {

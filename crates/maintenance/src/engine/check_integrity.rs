@@ -16,7 +16,8 @@ pub struct Integrity {
 }
 
 /// Reads the whole file of a SQLite database, compares tables with their indexes, and finds rows whose parent is
-/// missing. Readers and writers continue. PostgreSQL has no such check, so the result is empty there.
+/// missing. Readers and writers continue. PostgreSQL has no such check, so the result is empty there. Damage is no
+/// error.
 pub async fn check_integrity(engine: &Engine) -> Result<Integrity> {
     let Session::Sqlite(mut connection) = engine.connect().await? else { return Ok(Integrity::default()) };
     let failed = || Error::engine("checking the file");

@@ -36,6 +36,8 @@ pub struct Reindexed {
 /// that this login owns. Rebuilds them one by one and `CONCURRENTLY`, so that readers and writers continue.
 ///
 /// On SQLite a vacuum also rebuilds indexes, so only `all` has an effect here.
+///
+/// Fails with [`Error::NotOwner`] on PostgreSQL if this login does not own the platform's tables.
 pub async fn reindex(engine: &Engine, all: bool) -> Result<Reindexed> {
     match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {

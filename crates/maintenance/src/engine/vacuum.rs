@@ -37,6 +37,8 @@ pub struct Vacuumed {
 /// On PostgreSQL readers and writers continue, and a locked table is skipped without waiting. On SQLite the file is
 /// rewritten if a tenth of it is free, and writers wait for that. The write-ahead log is merged into the file in any
 /// case.
+///
+/// Fails with [`Error::NotOwner`] on PostgreSQL if this login does not own the platform's tables.
 pub async fn vacuum(engine: &Engine, all: bool) -> Result<Vacuumed> {
     match engine.connect().await? {
         Session::Postgres(mut connection, watch) => {

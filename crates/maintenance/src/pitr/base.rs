@@ -48,9 +48,10 @@ struct WalRange {
 
 /// Copies the cluster into the folder, checks every file of the copy, and returns the base.
 ///
-/// The login needs REPLICATION only. Writers continue. The base appears when it is complete, on disk and verified; until
-/// then no list shows it, and a failure leaves nothing. [`Error::PitrRefused`] for a server with tablespaces: their
-/// files lie outside of the data directory. The same error for another cluster than that of the folder. `progress` receives bytes.
+/// The login needs REPLICATION only. Writers continue. The base appears when it is complete, on disk and verified;
+/// until then no list shows it, and a failure leaves nothing. [`Error::PitrRefused`] for a server with tablespaces:
+/// their files lie outside of the data directory. The same error for another cluster than that of the folder.
+/// [`Error::PitrNotReady`] if the folder is not set up. `progress` receives bytes.
 pub async fn make_base(
     engine: &Engine,
     folder: &PitrFolder,

@@ -63,7 +63,8 @@ impl NotedState {
 /// [`is_exact`](NotedState::is_exact) is false.
 ///
 /// Takes two connections and reads each table once, but no unlogged one: a restore leaves it empty.
-/// [`Error::BackupRefused`] for a login that row-level security filters.
+/// [`Error::BackupRefused`] for a login that row-level security filters, [`Error::PitrRefused`] on SQLite and for a
+/// database without an environment marker.
 pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     let failed = || Error::engine("noting the state of the database");
     let (Session::Postgres(mut reader, watch), Session::Postgres(mut second, _)) =

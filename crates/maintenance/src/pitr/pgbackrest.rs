@@ -121,8 +121,8 @@ struct Status {
 }
 
 impl PgBackRest {
-    /// The installed program. [`Error::Program`] if there is none, [`Error::PitrRefused`] for a version before 2.55 and
-    /// for a name of a stanza that is none.
+    /// The installed program. [`Error::Program`] if there is none, [`Error::PitrRefused`] for a version before 2.55,
+    /// and [`Error::Invalid`] for a name of a stanza that is none.
     pub async fn find(stanza: &str) -> Result<Self> {
         let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
         if stanza.is_empty() || stanza.starts_with('-') || !stanza.chars().all(plain) {

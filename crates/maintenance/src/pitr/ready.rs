@@ -117,7 +117,8 @@ pub async fn init_pitr(
     Ok(readiness)
 }
 
-/// Checks server, login, programs, slot and folder, without a change.
+/// Checks server, login, programs, slot and folder, without a change. Anything that is missing is a failed check, and
+/// no error.
 pub async fn pitr_ready(engine: &Engine, folder: &PitrFolder) -> Result<Readiness> {
     let mut server = Server::connect(engine).await?;
     let facts = server.facts().await?;
@@ -146,6 +147,9 @@ pub async fn pitr_ready(engine: &Engine, folder: &PitrFolder) -> Result<Readines
 }
 
 /// Writes a marker to the WAL, which changes no table, and waits until the receiver has it on disk.
+///
+/// [`Error::PitrNotReady`] if the folder is not set up, [`Error::PitrRefused`] if it is that of another cluster. WAL
+/// that does not arrive is no error.
 pub async fn wait_for_wal(engine: &Engine, folder: &PitrFolder, within: Duration) -> Result<Arrival> {
     let manifest = folder.manifest()?;
     let mut server = Server::connect(engine).await?;

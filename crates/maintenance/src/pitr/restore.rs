@@ -105,7 +105,7 @@ pub async fn restore_pitr(
 }
 
 /// Restores into a folder that is removed when the result is dropped, and leaves the server running there. See
-/// [`restore_pitr`].
+/// [`restore_pitr`]. Fails as that does, except with [`Error::FileExists`].
 pub async fn replay_pitr(
     folder: &PitrFolder,
     target: RestoreTarget,

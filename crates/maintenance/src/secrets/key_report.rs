@@ -64,6 +64,9 @@ impl KeyReport {
 ///
 /// A value counts as unreadable if it is damaged, its key is missing, or it does not open. A value in a form that its
 /// column does not accept, or that needs a missing key of the old service, counts by its form.
+///
+/// Fails with [`Error::Data`](crate::Error::Data) ([`NoKeyring`](rylie_repositories::Error::NoKeyring)) without a
+/// keyring. A value that does not open is no error.
 pub async fn key_report(store: &dyn Store, progress: &Progress) -> Result<KeyReport> {
     let mut report = KeyReport::default();
     let mut rows = 0;

@@ -36,8 +36,10 @@ pub struct Reencrypted {
 /// kept. Several processes may run it concurrently. A process with a copy of the keyring from before the rotation still
 /// seals under the old key: distribute the new keyring first.
 ///
-/// In a database that is shared with the old service, this fails before any write if the old service's key opens none
-/// of its values.
+/// Fails with [`Error::Data`]. Its source is [`NoKeyring`](rylie_repositories::Error::NoKeyring) without a keyring, and
+/// [`Secret`](rylie_repositories::Error::Secret) if the keys do not fit a column's policy. In a database that is shared
+/// with the old service, it is [`Invalid`](rylie_repositories::Error::Invalid) if the old service's key opens none of
+/// its values. This is checked before any write.
 pub async fn reencrypt(store: &dyn Store, batch: u64, progress: &Progress) -> Result<Reencrypted> {
     let (columns, total) = total(store).await?;
     let mut done = Reencrypted::default();

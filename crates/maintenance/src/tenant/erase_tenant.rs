@@ -16,6 +16,9 @@ const WORK: Work =
 /// references is kept as an id without personal data, and counted separately
 /// ([`KEPT_USERS`](rylie_repositories::KEPT_USERS)). Refused where the environment marker is production. The erasing
 /// transaction checks the marker at its end, so a marker that is set in the meantime also stops it.
+///
+/// Fails with [`Error::Data`](crate::Error::Data): its source is [`NotFound`](rylie_repositories::Error::NotFound)
+/// without such a tenant, and [`Protected`](rylie_repositories::Error::Protected) if the marker refuses.
 pub async fn erase_tenant(store: &dyn Store, tenant: &TenantId) -> Result<TenantCounts> {
     let unit = WORK.open(store).await?;
     let rows = unit.tenant_transfer().erase(tenant).await;

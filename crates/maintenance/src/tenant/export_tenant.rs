@@ -30,6 +30,9 @@ const WORK: Work =
 /// Secrets stay sealed as they are stored, but sessions and API keys are included: protect the file like the database.
 /// `schema` names the database's newest migration; an import needs the same one. Recorded. Blocks on the file system
 /// without yielding to other tasks.
+///
+/// Fails with [`Error::Data`](crate::Error::Data) ([`NotFound`](rylie_repositories::Error::NotFound)) without such a
+/// tenant.
 pub async fn export_tenant(
     store: &dyn Store,
     tenant: &TenantId,

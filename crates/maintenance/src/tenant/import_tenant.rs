@@ -36,8 +36,9 @@ pub struct ImportedTenant {
 ///
 /// The whole file is checked before anything is written. Fails with [`Error::TenantFile`] and the line number if the
 /// file is cut off, changed, or contains another tenant's rows. Fails with [`Error::OtherSchema`] for a file of another
-/// version. An existing tenant, id or unique value is a conflict. Audit records are not imported, because a log
-/// contains only events of its own database. Secrets open if the keyring has the keys that sealed them. Recorded.
+/// version. Fails with [`Error::Data`] ([`Conflict`](rylie_repositories::Error::Conflict)) for an existing tenant, and
+/// with [`Error::Row`] for rows that the database refuses, as for a taken id. Audit records are not imported, because a
+/// log contains only events of its own database. Secrets open if the keyring has the keys that sealed them. Recorded.
 ///
 /// The author of a file controls this tenant only. [`Error::SuperAdminInFile`] and [`Error::BeyondTenant`] refuse
 /// rights above the tenant, references to another tenant's users or agency, and negative counters. Sessions and

@@ -30,8 +30,11 @@ pub struct ReplacedTenant {
 /// nothing in one transaction of `to`; no other tenant's row changes, and other tenants' units continue.
 ///
 /// Both databases must be at the same migration. Audit records stay as they are. Recorded, with the id of the `backup`.
-/// Sessions are left out. A user who is in another tenant now is a conflict. Refused where `to` is marked as production; the
-/// transaction checks the marker at its end as well. Reads and writes 500 rows at once.
+/// Sessions are left out. Fails with [`Error::Data`](crate::Error::Data): its source is
+/// [`NotFound`](rylie_repositories::Error::NotFound) if `from` does not have the tenant, and
+/// [`Conflict`](rylie_repositories::Error::Conflict) if a user is in another tenant now. Refused
+/// ([`Protected`](rylie_repositories::Error::Protected)) where `to` is marked as production; the transaction checks the
+/// marker at its end as well. Reads and writes 500 rows at once.
 pub async fn replace_tenant(
     from: &dyn Store,
     to: &dyn Store,

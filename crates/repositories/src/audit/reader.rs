@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// Reads the audit log and its seals for a verification, in one read-only transaction. Each call is one statement,
 /// unless stated otherwise.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 pub struct AuditReader {
     tx: Tx,
 }
@@ -100,7 +102,8 @@ impl AuditReader {
     }
 
     /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where texts are long.
-    /// Empty only at the end. Two statements, three on SQLite. [`look_for_erasures`](Self::look_for_erasures) completes them.
+    /// Empty only at the end. Two statements, three on SQLite. [`look_for_erasures`](Self::look_for_erasures) completes
+    /// them. Fails with [`Error::Invalid`] if a long text changes while it is read.
     pub async fn leaves_after(&self, after: LeafPlace, limit: u64) -> Result<LeafPage> {
         leaf_page::read(&self.tx, after, limit).await
     }
@@ -141,8 +144,9 @@ impl AuditReader {
         }))
     }
 
-    /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed. Six statements, and
-    /// more for a record with long texts. Reads the hashes of the tenant's other records of the batch, not these.
+    /// Returns the proof that a record was sealed. Fails with [`Error::NotFound`] if it is not sealed or was removed,
+    /// and with [`Error::Audit`] if its checkpoint is malformed. Six statements, and more for a record with long texts.
+    /// Reads the hashes of the tenant's other records of the batch, not these.
     pub async fn prove(&self, id: &str) -> Result<Proof> {
         const SQL: &str =
             "SELECT batch, number, tenant_number FROM rylie_audit_leaf WHERE record_id {by_bytes} = CAST($1 AS TEXT)";
@@ -167,7 +171,8 @@ impl AuditReader {
         Ok(Proof::new(record, (index as u64, path), tenant, &checkpoint(&self.tx, batch).await?))
     }
 
-    /// Returns the leaves of a tenant in a batch, in order, with their records. Two statements, and more for long texts.
+    /// Returns the leaves of a tenant in a batch, in order, with their records. Two statements, and more for long
+    /// texts. Fails with [`Error::Invalid`] if a long text changes while it is read.
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
         self.leaves_where("l.batch = $1 AND l.tenant_number = $2", batch, tenant_number).await
     }

@@ -23,6 +23,8 @@ use exclusion::may_seal;
 use waiting::Waiting;
 
 /// The seals of the audit log.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AuditSealRepository: Send + Sync {
@@ -30,19 +32,24 @@ pub trait AuditSealRepository: Send + Sync {
     /// long. With none waiting the checkpoint is a heartbeat. It declares that the records of batches up to `removed`,
     /// and those of earlier declarations, may be removed.
     ///
-    /// Returns `None` while another process seals. Only a login that may seal can cause that. Recording never waits, because it only inserts. A record that
-    /// commits late is sealed in a later batch, whatever its position. Sealing, removing and erasing fail with
-    /// [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`.
+    /// Returns `None` while another process seals. Only a login that may seal can cause that. Recording never waits,
+    /// because it only inserts. A record that commits late is sealed in a later batch, at any position.
+    ///
+    /// Fails with [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`. Fails with
+    /// [`Error::Invalid`] if the last checkpoint is malformed, or a row that no checkpoint covers is in the place of
+    /// the next batch. Fails with [`Error::Audit`] if the system provides no randomness.
     async fn seal(&self, key: &SigningKey, limit: u64, removed: u64) -> Result<Option<NewSeal>>;
 
-    /// Returns the checkpoints after a batch, oldest first.
+    /// Returns the checkpoints after a batch, oldest first. Fails with [`Error::Invalid`] if one is malformed.
     async fn checkpoints_after(&self, batch: u64, limit: u64) -> Result<Vec<SignedCheckpoint>>;
 
-    /// Returns the fingerprint of the database, which the next checkpoint names.
+    /// Returns the fingerprint of the database, which the next checkpoint names. Fails with [`Error::NotFound`] if
+    /// `rylie_database` has no row.
     async fn database(&self) -> Result<String>;
 
     /// Returns the batches with records of a tenant, after a batch, oldest first. They prove that the tenant's export
-    /// is complete. Two statements, and three per batch.
+    /// is complete. Two statements, and three per batch. Fails with [`Error::NotFound`] if an entry or a checkpoint is
+    /// missing, and with [`Error::Audit`] if a checkpoint is malformed.
     async fn tenant_batches(&self, tenant: &TenantId, after: u64, limit: u64) -> Result<Vec<TenantBatch>>;
 
     /// Returns the leaves of one of these batches in order, each with its number, after a number (-1 for the
@@ -55,7 +62,7 @@ pub trait AuditSealRepository: Send + Sync {
         limit: u64,
     ) -> Result<Vec<(i64, TenantLeaf)>>;
 
-    /// Returns the last checkpoint.
+    /// Returns the last checkpoint. Fails with [`Error::Invalid`] if it is malformed.
     async fn last_checkpoint(&self) -> Result<Option<SignedCheckpoint>>;
 
     /// Returns the last batch of which it and every earlier one was sealed before `time`, by the checkpoints. `None` if
@@ -63,17 +70,25 @@ pub trait AuditSealRepository: Send + Sync {
     ///
     /// A checkpoint of the future counts as sealed when the next one was that is not, because its sealer's clock was
     /// ahead. So it never stops retention. A clock that was behind never makes an earlier batch look older.
+    ///
+    /// Fails with [`Error::Audit`] if a checkpoint is malformed.
     async fn last_before(&self, time: DateTime<Utc>) -> Result<Option<u64>>;
 
     /// Removes the records of the oldest batches that the last checkpoint declares as removed, at most `limit` batches
     /// and each as a whole. Their checkpoints stay. Recorded. Fewer than `limit` means that nothing else is declared.
     ///
-    /// Fails if a batch does not contain what was sealed; verify the log then.
+    /// Fails with [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`. Fails if a batch does not
+    /// contain what was sealed, or if a checkpoint does not continue the one before; verify the log then. That error is
+    /// [`Error::Database`] on PostgreSQL, and [`Error::Invalid`] or [`Error::Audit`] on SQLite.
     async fn remove_declared(&self, limit: u64) -> Result<RemovedBatches>;
 
     /// Erases the personal parts of at most `limit` sealed records that name a user. Recorded by count. The actor part
     /// is erased where the user acted or was impersonated; the target part where the user was the target. Erases fewer
     /// where texts are long, and at least one if there is one. 0 means that no other sealed record names the user.
+    ///
+    /// Fails with [`Error::MayNotSeal`] if the login may not assume the role `rylie_sealer`, and with
+    /// [`Error::Protected`] where the environment marker is production or missing. On SQLite, fails with
+    /// [`Error::Invalid`] at the end if the id of a record has a NUL character.
     async fn erase(&self, user: &UserId, limit: u64) -> Result<u64>;
 }
 

@@ -22,22 +22,35 @@ macro_rules! google_connections {
         use crate::{Error, Result, limits};
 
         #[doc = concat!("Connections to ", $service, ", one a user. Their tokens are sealed; reading a row does not open them.")]
+        ///
+        /// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
         #[cfg_attr(feature = "mock", mockall::automock)]
         #[async_trait]
         pub trait $repository: Send + Sync {
             /// Returns the user's connection, or `None` if there is none within reach.
             async fn find(&self, user: &UserId) -> Result<Option<$row>>;
 
-            /// Saves the user's connection and replaces an existing one. Recorded. Fails with [`Error::NotFound`] if
-            /// the user is not within reach, and with [`Error::NoKeyring`] if the store has no keyring. Fails with
-            /// [`Error::Contention`] if another unit saves the user's first connection concurrently.
+            /// Saves the user's connection and replaces an existing one. Recorded.
+            ///
+            /// Fails with [`Error::NotFound`] if the user is not within reach, and with [`Error::Forbidden`] for a
+            /// super admin other than the caller within a tenant. Fails with [`Error::NoKeyring`] if the store has no
+            /// keyring, and with [`Error::Secret`] if the keys do not fit the column's policy.
+            ///
+            /// Fails with [`Error::Invalid`] for a token that is empty or has more than 16,384 bytes, and for a name or
+            /// id beyond 4,096 bytes. In a platform unit it also does without a user. Fails with [`Error::Contention`]
+            /// if another unit saves the user's first connection concurrently.
             async fn save(&self, new: $new) -> Result<$row>;
 
-            /// Opens the tokens of the user's connection, in any stored form; `None` without a connection. Fails with
-            /// [`Error::NotFound`] if the user is not within reach.
+            /// Opens the tokens of the user's connection, in any stored form; `None` without a connection.
+            ///
+            /// Fails with [`Error::NotFound`] and [`Error::Forbidden`] as [`save`](Self::save) does. If there is a
+            /// connection, fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if a token
+            /// does not open.
             async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>>;
 
-            /// Removes the user's connection. Recorded. Fails with [`Error::NotFound`] if there is none.
+            /// Removes the user's connection. Recorded. Fails with [`Error::NotFound`] if there is none or the user is
+            /// not within reach. Fails with [`Error::Forbidden`] for a super admin other than the caller within a
+            /// tenant.
             async fn remove(&self, user: &UserId) -> Result<()>;
         }
 

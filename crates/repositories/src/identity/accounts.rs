@@ -13,6 +13,8 @@ use crate::secrets::vault::{Place, SecretColumn};
 use crate::tx::Tx;
 
 /// Accounts by provider.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AccountRepository: Send + Sync {
@@ -23,17 +25,26 @@ pub trait AccountRepository: Send + Sync {
     async fn list_of(&self, user: &UserId) -> Result<Vec<Account>>;
 
     /// Links an account at a provider to a user and seals the tokens. Fails with
-    /// [`Error::Conflict`](crate::Error::Conflict) if the account is already linked, and with
-    /// [`Error::NoKeyring`](crate::Error::NoKeyring) if there are tokens and the store has no keyring.
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such user, and with
+    /// [`Error::Conflict`](crate::Error::Conflict) if the account is already linked.
+    ///
+    /// With tokens, fails with [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the keys do not fit the column's policy. Fails with
+    /// [`Error::Invalid`](crate::Error::Invalid) for a token that is empty or has more than 16,384 bytes.
     async fn link(&self, new: NewAccount) -> Result<Account>;
 
     /// Opens the access token, if the account has one.
+    ///
+    /// Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such account. If it has a token, fails
+    /// with [`Error::NoKeyring`](crate::Error::NoKeyring) without a keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the token does not open.
     async fn open_access_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Opens the refresh token, if the account has one.
+    /// Opens the refresh token, if the account has one. Fails as [`open_access_token`](Self::open_access_token) does.
     async fn open_refresh_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
-    /// Opens the provider's signed statement of the user's identity, if the account has one.
+    /// Opens the provider's signed statement of the user's identity, if the account has one. Fails as
+    /// [`open_access_token`](Self::open_access_token) does.
     async fn open_id_token(&self, account: &AccountId) -> Result<Option<Secret<String>>>;
 
     /// Unlinks an account. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is none.

@@ -17,22 +17,35 @@ use crate::tx::Tx;
 
 /// Issues and revokes API keys. A key is shown once, when it is issued. The policy of `User.apiKey` decides how it is
 /// stored: sealed with a blind index, or in plain text while the old service looks it up.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeyRepository: Send + Sync {
-    /// Issues a new key and replaces the previous one: `rk_` and 256 random bits. Recorded. Fails with
-    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach, and with
-    /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
+    /// Issues a new key and replaces the previous one: `rk_` and 256 random bits. Recorded.
+    ///
+    /// Fails with [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach, and with
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for a super admin other than the caller within a tenant. Fails
+    /// with [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the keys do not fit the column's policy.
     async fn issue(&self, user: &UserId) -> Result<Secret<String>>;
 
-    /// Revokes the user's key; does nothing without one. Recorded.
+    /// Revokes the user's key; does nothing without one. Recorded. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) and [`Error::Forbidden`](crate::Error::Forbidden) as
+    /// [`issue`](Self::issue) does.
     async fn revoke(&self, user: &UserId) -> Result<()>;
 
     /// Returns whether this is the user's key. The texts are compared in constant time.
+    ///
+    /// Fails with [`Error::NotFound`](crate::Error::NotFound) and [`Error::Forbidden`](crate::Error::Forbidden) as
+    /// [`issue`](Self::issue) does. If the user has a key, fails with [`Error::NoKeyring`](crate::Error::NoKeyring)
+    /// without a keyring, and with [`Error::Secret`](crate::Error::Secret) if the key does not open.
     async fn confirm(&self, user: &UserId, key: &Secret<String>) -> Result<bool>;
 }
 
 /// Signing in by API key, before a tenant is known.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ApiKeySignIn: Send + Sync {
@@ -41,6 +54,10 @@ pub trait ApiKeySignIn: Send + Sync {
     /// The key is looked up by blind index under each usable key of the keyring, so also during a rotation. It is
     /// looked up as plain text while the column's policy accepts that. The row's value is then compared in constant
     /// time.
+    ///
+    /// Fails with [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the value of the row does not open. A text that cannot be a key is no
+    /// error.
     async fn signed_in(&self, key: &Secret<String>) -> Result<Option<SignedInUser>>;
 }
 

@@ -42,15 +42,19 @@ pub const ANSWERS_KEPT: Duration = Duration::from_hours(24);
 /// }
 /// # }
 /// ```
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait IdempotencyRepository: Send + Sync {
     /// Claims the key for the call that `fingerprint` describes, or returns the answer of the first call. A concurrent
     /// call with the same key waits until the first one has ended. One statement for a new key, two for a repetition.
     ///
-    /// The fingerprint is a digest of everything that decides the effect. Fails with [`Error::KeyReused`] if the key was
-    /// used with another one. Fails with [`Error::Invalid`] for an empty key, one of more than
-    /// [`MAX_IDEMPOTENCY_KEY_BYTES`], or with control characters.
+    /// The fingerprint is a digest of everything that decides the effect. Fails with [`Error::KeyReused`] if the key
+    /// was used with another one. It also does if the key has no answer: it was claimed before in this unit, or
+    /// committed without one. Fails with [`Error::Invalid`] for an empty key, one of more than
+    /// [`MAX_IDEMPOTENCY_KEY_BYTES`], or with control characters. Fails with [`Error::Contention`] if other units keep
+    /// claiming and releasing the key.
     async fn claim(&self, key: &str, fingerprint: &str) -> Result<Claim>;
 
     /// Stores the answer of a call whose key this unit has claimed, for [`ANSWERS_KEPT`]. Call it last, before the

@@ -13,17 +13,23 @@ use crate::tx::Tx;
 use crate::users::{checked_email, lower_email, refuse_taken};
 
 /// Users by e-mail address.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait IdentityRepository: Send + Sync {
     /// Returns the user with this address, or `None`. Case and surrounding blanks are ignored.
     async fn find_by_email(&self, email: &str) -> Result<Option<User>>;
 
-    /// Creates a user without an agency, with the role `USER`, at a first sign-in. Fails with
-    /// [`Error::Conflict`](crate::Error::Conflict) if the address is taken.
+    /// Creates a user without an agency, with the role `USER`, at a first sign-in.
+    ///
+    /// Fails with [`Error::Conflict`](crate::Error::Conflict) if the address is taken. Fails with
+    /// [`Error::Invalid`](crate::Error::Invalid) for an address that is not of the form `name@domain`, and for an
+    /// address or a name that is too long.
     async fn sign_up(&self, email: &str, name: Option<String>) -> Result<User>;
 
-    /// Stores that the address was confirmed now.
+    /// Stores that the address was confirmed now. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no
+    /// such user.
     async fn confirm_email(&self, user: &UserId) -> Result<User>;
 }
 

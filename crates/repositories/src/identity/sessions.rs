@@ -13,10 +13,13 @@ use crate::tx::Tx;
 use crate::{Error, Result};
 
 /// Sessions by their token.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SessionRepository: Send + Sync {
-    /// Begins a session of a user and returns its token: 256 random bits. The token is not shown again.
+    /// Begins a session of a user and returns its token: 256 random bits. The token is not shown again. Fails with
+    /// [`Error::NotFound`] if there is no such user.
     async fn begin(&self, user: &UserId, expires: DateTime<Utc>) -> Result<Token>;
 
     /// Returns the user of a session, or `None` if the token is unknown or the session has expired. Two statements.

@@ -12,6 +12,8 @@ use crate::identity::sessions::random_token;
 use crate::tx::Tx;
 
 /// Tokens that confirm an address.
+///
+/// Its methods have no errors of their own; see the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait VerificationTokenRepository: Send + Sync {

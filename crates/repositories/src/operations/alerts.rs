@@ -12,6 +12,8 @@ use crate::Result;
 use crate::tx::Tx;
 
 /// Alerts. Each sends one message when its threshold is crossed, and one when the value is below it again.
+///
+/// Its methods have no errors of their own; see the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AlertRepository: Send + Sync {

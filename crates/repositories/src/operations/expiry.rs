@@ -33,19 +33,22 @@ pub enum Expirable {
 }
 
 /// Removes expired rows of all tenants.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait ExpiryRepository: Send + Sync {
     /// Returns the service's own tables with soft-deleted rows, each before those that it refers to.
     fn own_tables(&self) -> Vec<&'static str>;
 
-    /// Returns the number of rows that expired at least `age` ago. One statement, served by an index.
+    /// Returns the number of rows that expired at least `age` ago. One statement, served by an index. Fails with
+    /// [`Error::Invalid`] for an age that exceeds the supported range of time.
     async fn count(&self, what: Expirable, age: Duration) -> Result<u64>;
 
     /// Deletes at most `batch` rows that expired at least `age` ago, oldest first. Returns the number of deleted rows.
     ///
     /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes. Those are
-    /// skipped.
+    /// skipped. Fails with [`Error::Invalid`] as [`count`](Self::count) does.
     async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64>;
 }
 

@@ -16,6 +16,8 @@ use crate::tx::Tx;
 use crate::{Error, Result};
 
 /// Job runs. They contain no tenant's rows, so access is not recorded.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait JobRunRepository: Send + Sync {
@@ -26,7 +28,8 @@ pub trait JobRunRepository: Send + Sync {
     /// Excludes jobs that were never registered. One statement.
     async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>>;
 
-    /// Returns when the database was initialised. Earlier due times do not count.
+    /// Returns when the database was initialised. Earlier due times do not count. Fails with [`Error::NotFound`] if
+    /// `rylie_database` has no row.
     async fn begun(&self) -> Result<DateTime<Utc>>;
 
     /// Returns every running run, including abandoned ones. One statement.

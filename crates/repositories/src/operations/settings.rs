@@ -12,13 +12,16 @@ use crate::tx::Tx;
 use crate::{Error, Result};
 
 /// The platform's settings: one row, `default`.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SettingsRepository: Send + Sync {
     /// Returns the settings, or `None` before the database was seeded.
     async fn find(&self) -> Result<Option<SystemSettings>>;
 
-    /// Inserts the row with the defaults of the table, unless it exists. Returns whether it was inserted.
+    /// Inserts the row with the defaults of the table, unless it exists. Returns whether it was inserted. Fails with
+    /// [`Error::Conflict`] if another unit inserts it concurrently.
     async fn ensure(&self) -> Result<bool>;
 
     /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::NotFound`] before the database was

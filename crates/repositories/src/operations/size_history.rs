@@ -10,6 +10,8 @@ use crate::Result;
 use crate::tx::Tx;
 
 /// Sizes of the database and its tables over time.
+///
+/// Its methods have no errors of their own; see the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SizeHistory: Send + Sync {

@@ -5,7 +5,8 @@ use rylie_entities::OwnTable;
 use crate::TenantUnit;
 use crate::reading::Reading;
 
-/// Reads rows by their ids for a [`Loader`](crate::Loader).
+/// Reads rows by their ids for a [`Loader`](crate::Loader). With a mock unit the read fails with
+/// [`Error::Invalid`](crate::Error::Invalid).
 pub fn load<E: OwnTable>(unit: &dyn TenantUnit, ids: Vec<E::Id>) -> Reading<'_, Vec<E::Model>> {
     unit.own().read::<E>(ids)
 }

@@ -43,7 +43,8 @@ pub struct OwnTableInfo {
 }
 
 impl OwnSchema {
-    /// Adds the table of an entity. Fails for a table of the platform, and for one that is listed already.
+    /// Adds the table of an entity. Fails with [`Error::Invalid`] for a table of the platform, for one that is listed
+    /// already, and for an entity with an enumeration of PostgreSQL.
     pub fn add<E: OwnTable>(&mut self) -> Result<()> {
         let name = E::TABLE;
         let taken = |known: &str| known.eq_ignore_ascii_case(name);

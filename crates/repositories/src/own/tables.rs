@@ -13,6 +13,8 @@ use crate::{Error, Result, SecretColumn};
 
 /// The tables of a unit. A service implements its repositories on it, as the platform's are implemented on the same
 /// unit. Every access has the tenant condition and, on PostgreSQL, the unit's role. There is no way to the connection.
+///
+/// A method names only its own errors; see also the [errors of every call](Error#errors-of-every-call).
 pub struct OwnTables {
     pub(crate) unit: rylie_tenancy::Tx,
     pub(crate) unit_context: UnitContext,
@@ -23,7 +25,8 @@ impl OwnTables {
         Self { unit, unit_context }
     }
 
-    /// Begins a call on the table of an entity. The store must know it.
+    /// Begins a call on the table of an entity. The store must know it: otherwise the call fails with
+    /// [`Error::Invalid`].
     pub fn of<E: OwnTable>(&self) -> Table<'_, E> {
         Table::new(&self.unit, self.unit_context.own.knows::<E>())
     }
@@ -37,7 +40,7 @@ impl OwnTables {
 
     /// Returns the user in whose name a unit works: the named one, or else the signed-in user. Fails with
     /// [`Error::NotFound`] if the user is out of reach, and with [`Error::Forbidden`] for a super admin other than the
-    /// caller. One statement.
+    /// caller. Fails with [`Error::Invalid`] if a unit across tenants names none. One statement.
     pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         self.unit.owner(named).await
     }
@@ -71,13 +74,15 @@ impl OwnTables {
         self.unit.administrators_only(action)
     }
 
-    /// Records an event. It commits with the unit.
+    /// Records an event. It commits with the unit. Fails with [`Error::Invalid`] as
+    /// [`AuditRepository::record`](crate::AuditRepository::record) does.
     pub async fn record(&self, event: Event) -> Result<()> {
         self.unit.record(event).await
     }
 
     /// Seals a secret for a column of one row. It opens nowhere else. Fails with [`Error::NoKeyring`] without a
-    /// keyring.
+    /// keyring. Fails with [`Error::Invalid`] for a secret that is empty or has more than 16,384 bytes, and for a
+    /// column that is no `SealedColumn`.
     pub fn seal<E: OwnTable>(&self, column: E::Column, id: &E::Id, secret: &Secret<String>) -> Result<SealedColumn> {
         limits::secret(secret.expose())?;
         let (column, id) = (secret_column::<E>(column)?, id.to_string());
@@ -85,6 +90,9 @@ impl OwnTables {
     }
 
     /// Opens a secret of one row.
+    ///
+    /// Fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if the value does not open, as one
+    /// of another row or column. Fails with [`Error::Invalid`] for a column that is no `SealedColumn`.
     pub fn open<E: OwnTable>(&self, column: E::Column, id: &E::Id, sealed: &SealedColumn) -> Result<Secret<String>> {
         let (column, id) = (secret_column::<E>(column)?, id.to_string());
         self.vault(column)?.open(sealed.stored(), Place { column, row: &id, owner: &id })

@@ -16,6 +16,8 @@ use crate::tx::Tx;
 use crate::{BulkOutcome, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Mappings between requests and SEOWorks tasks.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SeoWorksMappingRepository: Send + Sync {
@@ -29,18 +31,23 @@ pub trait SeoWorksMappingRepository: Send + Sync {
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<SeoWorksTaskMapping>>;
 
     /// Creates a mapping. Fails with [`Error::NotFound`](crate::Error::NotFound) if the request is not within reach,
-    /// and with [`Error::Conflict`](crate::Error::Conflict) if the SEOWorks task is already mapped.
+    /// and with [`Error::Conflict`](crate::Error::Conflict) if the SEOWorks task is already mapped, possibly in another
+    /// tenant. Fails with [`Error::Invalid`](crate::Error::Invalid) for a task's id that is empty or has more than
+    /// 4,096 bytes.
     async fn add(&self, new: NewSeoWorksMapping) -> Result<SeoWorksTaskMapping>;
 
     /// Saves many mappings, all or none. An SEOWorks task that is already mapped moves to the new request. If a task is
     /// given twice, the last one counts. Mappings of a request that is not within reach, and tasks that are mapped for
     /// another tenant, are skipped and count as not found.
+    ///
+    /// Fails with [`Error::Invalid`](crate::Error::Invalid) as [`add`](Self::add) does.
     async fn save_many(&self, new: Vec<NewSeoWorksMapping>) -> Result<BulkOutcome>;
 
-    /// Changes the status, as SEOWorks names it.
+    /// Changes the status, as SEOWorks names it. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no
+    /// such mapping within reach.
     async fn set_status(&self, id: &SeoWorksTaskMappingId, status: &str) -> Result<SeoWorksTaskMapping>;
 
-    /// Removes a mapping.
+    /// Removes a mapping. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is none within reach.
     async fn remove(&self, id: &SeoWorksTaskMappingId) -> Result<()>;
 }
 

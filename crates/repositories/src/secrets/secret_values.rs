@@ -17,6 +17,8 @@ use crate::{Result, SecretColumn};
 ///
 /// A walk visits every value once. Each call takes the id after which it continues, `None` at first. It returns the id
 /// for the next call, or `None` at the end.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait SecretValueRepository: Send + Sync {
@@ -33,7 +35,8 @@ pub trait SecretValueRepository: Send + Sync {
     /// Fails with [`Error::Timeout`](crate::Error::Timeout) if a writer runs longer than the lock timeout.
     async fn wait_for_writers(&self) -> Result<()>;
 
-    /// Opens the next `batch` values and counts them by key and form. One statement.
+    /// Opens the next `batch` values and counts them by key and form. One statement. Fails with
+    /// [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring.
     async fn survey(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretSurvey>;
 
     /// Re-encrypts the next `batch` values that are not under the active key, or not in the form that the column's
@@ -44,9 +47,11 @@ pub trait SecretValueRepository: Send + Sync {
     /// compared with the sent one. A value that does not open, or has a form that the policy does not accept, is left
     /// and reported.
     ///
-    /// Fails with [`Error::Secret`](crate::Error::Secret) if the keys do not fit the policy. Fails with
+    /// Fails with [`Error::NoKeyring`](crate::Error::NoKeyring) if the store has no keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the keys do not fit the policy. Fails with
     /// [`Error::Invalid`](crate::Error::Invalid) if the policy writes with the old service's key, and that key opens
-    /// none of the old service's values.
+    /// none of the old service's values. It also does if the database stores another value than the one that was sent,
+    /// as a trigger can cause.
     async fn reencrypt(&self, column: SecretColumn, after: Option<String>, batch: u64) -> Result<SecretsReencrypted>;
 }
 

@@ -35,7 +35,9 @@ impl Credential {
         })
     }
 
-    /// Returns the user, or `None` if the credential is unknown or has expired.
+    /// Returns the user, or `None` if the credential is unknown or has expired. For an API key, fails with
+    /// [`Error::NoKeyring`](crate::Error::NoKeyring) without a keyring, and with
+    /// [`Error::Secret`](crate::Error::Secret) if the stored key does not open.
     pub async fn signed_in(&self, identity: &dyn IdentityUnit) -> Result<Option<SignedInUser>> {
         match self {
             Self::Session(token) => identity.sessions().signed_in(token).await,

@@ -40,16 +40,16 @@ pub trait StoreExt: Store {
     }
 
     /// Returns the user of a session's token or an API key, or `None` if it is unknown or has expired. For a session on
-    /// PostgreSQL one round trip; for an API key and behind a pooler three.
+    /// PostgreSQL one round trip; for an API key and behind a pooler three. Fails as [`Store::find_signed_in`] does.
     #[track_caller]
     fn signed_in(&self, credential: impl Into<Credential>) -> SigningIn<'_> {
         let (credential, at) = (credential.into(), Location::caller());
         Box::pin(async move { self.find_signed_in(&credential, at).await })
     }
 
-    /// Signs in by a session's token or an API key, and opens a unit on the user's tenant. [`OpenUnit::read_only`] makes
-    /// it read-only: on SQLite it then waits for no writer. Fails with [`Error::NotSignedIn`] if the token is unknown or
-    /// has expired.
+    /// Signs in by a session's token or an API key, and opens a unit on the user's tenant. [`OpenUnit::read_only`]
+    /// makes it read-only: on SQLite it then waits for no writer. Fails with [`Error::NotSignedIn`] if the token is
+    /// unknown or has expired, and as [`signed_in`](Self::signed_in) does.
     ///
     /// For a session on PostgreSQL, signing in is one round trip, and the unit is [deferred](OpenUnit::deferred()): two
     /// with a page of a list. For an API key and behind a pooler the unit that reads the key serves the tenant.
@@ -72,14 +72,16 @@ pub trait StoreExt: Store {
     }
 
     /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
-    /// stays even if the unit rolls back or only reads. Four round trips.
+    /// stays even if the unit rolls back or only reads. Four round trips. Fails with [`Error::NoPlatform`] if the login
+    /// serves no platform unit.
     #[track_caller]
     fn platform(&self, grant: Grant) -> OpenUnit<'_, Self, OfPlatform> {
         OpenUnit::new(self, OfPlatform(grant), Location::caller())
     }
 
     /// As [`platform`](Self::platform), with a grant of a user. Fails with [`Error::Forbidden`] unless the user is a
-    /// super admin. A refusal is recorded in the log of the user's tenant.
+    /// super admin. A refusal is recorded in the log of the user's tenant. Fails with [`Error::Invalid`] without a
+    /// reason.
     #[track_caller]
     fn platform_for<'a>(
         &'a self,
@@ -91,7 +93,7 @@ pub trait StoreExt: Store {
     }
 
     /// Opens a unit on operational tables: job runs, sizes, alerts. One round trip. Nothing is recorded, because the
-    /// unit reaches no tenant's row.
+    /// unit reaches no tenant's row. Fails with [`Error::NoPlatform`] if the login serves no operations unit.
     #[track_caller]
     fn operations(&self) -> OpenUnit<'_, Self, OfOperations> {
         OpenUnit::new(self, OfOperations, Location::caller())

@@ -31,7 +31,8 @@ pub struct TenantRules<'a> {
 }
 
 impl<'a> TenantRules<'a> {
-    /// Creates the rules for a tenant's file. Fails for the reserved key of events without a tenant.
+    /// Creates the rules for a tenant's file. Fails with [`BeyondTenant::Other`] for the reserved key of events without
+    /// a tenant.
     pub fn of(tenant: &'a TenantId) -> Result<Self, BeyondTenant> {
         if *tenant == TenantId::platform() {
             return Err(BeyondTenant::Other("names the platform, which is not a tenant"));
@@ -39,7 +40,8 @@ impl<'a> TenantRules<'a> {
         Ok(Self { tenant, agencies: 0, users: HashSet::new() })
     }
 
-    /// Fails for a row that reaches beyond the tenant.
+    /// Fails with [`BeyondTenant::SuperAdmin`] for a user with that role, and with [`BeyondTenant::Other`] for another
+    /// row that reaches beyond the tenant.
     ///
     /// `users` are the columns of a service's own table that name a user.
     pub fn check(&mut self, table: &str, row: &TenantRow, users: &[String]) -> Result<(), BeyondTenant> {

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 ///
 /// A period is archived under the month in which it began. The next one begins at its end and lasts a month. It ends on
 /// the same day, or on the last day of a shorter month, which does not move later ends. All times are in UTC.
+///
+/// Its methods have no errors of their own; see the [errors of every call](Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait UsageClosing: Send + Sync {

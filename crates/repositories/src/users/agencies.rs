@@ -16,6 +16,8 @@ use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
 /// Agencies: a tenant unit reaches its own, a platform unit all.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyRepository: Send + Sync {
@@ -32,22 +34,30 @@ pub trait AgencyRepository: Send + Sync {
     /// all agencies, which are few.
     async fn list_after(&self, page: KeysetRequest) -> Result<KeysetPage<Agency>>;
 
-    /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::Forbidden`] for a scope that reaches
-    /// only its own rows.
+    /// Applies `changes`. Recorded, with old and new values.
+    ///
+    /// Fails with [`Error::Forbidden`](crate::Error::Forbidden) for a scope that reaches only its own rows, and with
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such agency within reach. Fails with
+    /// [`Error::Invalid`](crate::Error::Invalid) for an empty name, a name of more than 4,096 bytes, and settings of
+    /// more than 262,144 bytes.
     async fn update(&self, id: &AgencyId, changes: AgencyChanges) -> Result<Agency>;
 }
 
 /// Adding and removing agencies.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait AgencyAdministration: Send + Sync {
-    /// Creates an agency. Recorded. Fails with [`Error::Conflict`] if the domain is taken.
+    /// Creates an agency. Recorded. Fails with [`Error::Conflict`](crate::Error::Conflict) if the domain is taken, and
+    /// with [`Error::Invalid`](crate::Error::Invalid) for an empty name, and a name or domain of more than 4,096 bytes.
     async fn add(&self, new: NewAgency) -> Result<Agency>;
 
     /// Returns the agency with this domain.
     async fn find_by_domain(&self, domain: &str) -> Result<Option<Agency>>;
 
-    /// Deletes the agency. Recorded. Its users and requests stay; each user becomes a separate tenant.
+    /// Deletes the agency. Recorded. Its users and requests stay; each user becomes a separate tenant. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) if there is no such agency.
     async fn remove(&self, id: &AgencyId) -> Result<()>;
 }
 

@@ -11,6 +11,8 @@ use crate::tx::Tx;
 use crate::{Patch, Result};
 
 /// Preferences, one row per user.
+///
+/// A method names only its own errors; see also the [errors of every call](crate::Error#errors-of-every-call).
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PreferencesRepository: Send + Sync {
@@ -18,7 +20,8 @@ pub trait PreferencesRepository: Send + Sync {
     async fn find(&self, user: &UserId) -> Result<Option<UserPreferences>>;
 
     /// Saves `changes`, over the defaults if there is no row yet. Fails with
-    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach.
+    /// [`Error::NotFound`](crate::Error::NotFound) if the user is not within reach. Fails with
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for a super admin other than the caller within a tenant.
     async fn save(&self, user: &UserId, changes: PreferencesChanges) -> Result<UserPreferences>;
 }
 

@@ -12,8 +12,8 @@ use crate::scope::{Reach, TenantScope};
 impl Tx {
     /// Adds a row and its child rows in the name of a user of the unit's tenant. Returns the user.
     ///
-    /// Adds nothing if the user is out of reach ([`Error::NotFound`]) or a super admin for whom the caller may not act.
-    /// Requires PostgreSQL, which checks references at the end of the statement.
+    /// Adds nothing if the user is out of reach ([`Error::NotFound`]) or a super admin for whom the caller may not act
+    /// ([`Error::Forbidden`]). Requires PostgreSQL, which checks references at the end of the statement.
     pub async fn insert_for<E, C>(
         &self,
         scope: &TenantScope,

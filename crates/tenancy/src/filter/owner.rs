@@ -9,6 +9,9 @@ use crate::filter::Tx;
 impl Tx {
     /// Returns the user whose rows are meant: the scope's own unless another is named. Reads through the tenant filter,
     /// so that no caller works in the name of another tenant's user.
+    ///
+    /// Fails with [`Error::NotFound`] if the user is out of reach, and as [`user_or_own`](Self::user_or_own) and
+    /// [`may_act_for`](Self::may_act_for) do.
     pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
         self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?)
@@ -33,7 +36,8 @@ impl Tx {
         Ok(owner)
     }
 
-    /// Returns the id of the user whose rows are meant.
+    /// Returns the id of the user whose rows are meant. Fails with [`Error::Invalid`] if a unit across tenants names
+    /// none.
     pub fn user_or_own(&self, named: Option<&UserId>) -> Result<UserId> {
         named
             .or_else(|| self.scope().map(|scope| scope.user().id()))
@@ -41,8 +45,8 @@ impl Tx {
             .ok_or(Error::Invalid { what: "the user", reason: "a user id is required in a unit across tenants" })
     }
 
-    /// Fails if the user is a super admin other than the caller: within a tenant no other user may change a super admin
-    /// or act in that name.
+    /// Fails with [`Error::Forbidden`] if the user is a super admin other than the caller. Within a tenant no other
+    /// user may change a super admin or act in that name.
     pub fn may_act_for(&self, user: &User) -> Result<()> {
         let own = self.scope().is_none_or(|scope| *scope.user().id() == user.id);
         if !own && user.role == UserRole::SuperAdmin {

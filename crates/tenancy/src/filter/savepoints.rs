@@ -24,7 +24,7 @@ impl<'unit> Savepoint<'unit> {
     /// Keeps the changes since; they become durable with the unit. One round trip.
     ///
     /// Fails with [`Error::UnitFailed`](crate::Error::UnitFailed) if a statement failed since; the changes are then
-    /// undone.
+    /// undone. Fails with [`Error::Invalid`](crate::Error::Invalid) if an outer savepoint has ended.
     pub async fn keep(mut self) -> Result<()> {
         if let Some((transaction, number)) = self.of {
             transaction.release(number).await?;

@@ -37,8 +37,8 @@ pub(crate) async fn session_user(
 }
 
 impl Tx {
-    /// Returns the user as signed in; the caller has checked the credentials. Fails in units that already know the
-    /// tenant.
+    /// Returns the user as signed in; the caller has checked the credentials. Fails with [`Error::Forbidden`] in a
+    /// tenant or operations unit.
     pub fn sign_in(&self, user: &User) -> Result<SignedInUser> {
         match self.kind() {
             UnitKind::Identity | UnitKind::Platform => {
@@ -50,7 +50,7 @@ impl Tx {
 
     /// Signs in by a session's token, and turns this identity unit into a unit of the user's tenant. One statement
     /// reads the user, and on PostgreSQL assumes the tenant role. Fails with [`Error::NotSignedIn`] if the token is
-    /// unknown or the session has expired at `now`.
+    /// unknown or the session has expired at `now`. Fails with [`Error::Forbidden`] in any unit but an identity unit.
     pub async fn into_tenant_of_session(self, token: &Token, now: Timestamp, origin: Origin) -> Result<Self> {
         let values: Vec<Value> = vec![token.into(), now.into()];
         let assume =
@@ -67,7 +67,8 @@ impl Tx {
         Ok(self.into_tenant(&signed_in(&row)?, origin))
     }
 
-    /// Turns this identity unit into a unit of the user's tenant. One statement on PostgreSQL, none on SQLite.
+    /// Turns this identity unit into a unit of the user's tenant. One statement on PostgreSQL, none on SQLite. Fails
+    /// with [`Error::Forbidden`] in any unit but an identity unit.
     pub async fn into_tenant_of(self, user: &SignedInUser, origin: Origin) -> Result<Self> {
         let transaction = self.identity_only()?;
         if self.has_row_level_security() {

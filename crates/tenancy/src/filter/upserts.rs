@@ -23,8 +23,9 @@ const ATTEMPTS: usize = 2;
 const GIVEN: &str = "given";
 
 impl Tx {
-    /// Adds a row, or updates the one with the same values in the columns of a unique index if this unit reaches it and it
-    /// meets the condition. Fails with [`Error::NotFound`] if there is another such row.
+    /// Adds a row, or updates the one with the same values in the columns of a unique index. That one is updated if
+    /// this unit reaches it and it meets the condition. Fails with [`Error::NotFound`] if there is another such row.
+    /// Fails with [`Error::Invalid`] if the row lacks a column of the index.
     pub async fn upsert<E: TenantOwned>(
         &self,
         row: E::ActiveModel,
@@ -57,6 +58,8 @@ impl Tx {
     ///
     /// Returns how many were added or updated; the others are out of reach. One statement if all are new, two if this
     /// unit reaches all.
+    ///
+    /// Fails with [`Error::Invalid`] if a row lacks a column of the index, or one that is updated.
     pub async fn upsert_many<E: TenantOwned>(
         &self,
         rows: Vec<E::ActiveModel>,

@@ -17,7 +17,8 @@ where
     E: KeysetTable,
     E::Model: KeysetRow + Send + Sync,
 {
-    /// Returns a page of a walk. `filter` is the filter of the rows, to which the cursor is bound. One statement.
+    /// Returns a page of a walk. `filter` is the filter of the rows, to which the cursor is bound. One statement. Fails
+    /// with [`Error::Invalid`] for a cursor of another list, and for a filter that cannot be serialized.
     pub async fn walk(
         self,
         order: Order,

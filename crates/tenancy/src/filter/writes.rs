@@ -32,7 +32,8 @@ mod sealed {
 const MAX_BINDS: usize = 32_766;
 
 impl Tx {
-    /// Adds a row to the unit's tenant, regardless of the tenant in the model.
+    /// Adds a row to the unit's tenant, regardless of the tenant in the model. Fails with [`Error::Conflict`] if a
+    /// unique value is taken, and with [`Error::Reference`] for a parent that does not exist.
     pub async fn insert<E: TenantOwned>(&self, row: E::ActiveModel) -> Result<E::Model> {
         let row = self.in_tenant::<E>(row);
         Ok(E::insert(row).exec_with_returning(self.connection().await?).await?)
@@ -47,7 +48,7 @@ impl Tx {
     }
 
     /// Adds rows to the unit's tenant and returns how many. One statement on PostgreSQL; on SQLite as few as the limit
-    /// on bound values allows.
+    /// on bound values allows. Fails as [`insert`](Self::insert) does.
     pub async fn insert_many<E: TenantOwned>(&self, rows: Vec<E::ActiveModel>) -> Result<u64> {
         let connection = self.connection().await?;
         if connection.get_database_backend() == DbBackend::Postgres && !rows.is_empty() {
@@ -76,7 +77,8 @@ impl Tx {
         })
     }
 
-    /// Updates the matching rows that this unit reaches, and returns them. The tenant cannot be set.
+    /// Updates the matching rows that this unit reaches, and returns them. The tenant cannot be set. Fails with
+    /// [`Error::Conflict`] and [`Error::Reference`] as [`insert`](Self::insert) does.
     pub async fn update<E: TenantOwned>(
         &self,
         set: E::ActiveModel,
@@ -110,7 +112,8 @@ impl Tx {
         update.exec_with_returning(self.connection().await?).await?.pop().ok_or(Error::NotFound { entity })
     }
 
-    /// Deletes the matching rows that this unit reaches. Returns how many.
+    /// Deletes the matching rows that this unit reaches. Returns how many. Fails with [`Error::Reference`] while other
+    /// rows refer to one.
     pub async fn delete<E: TenantOwned>(&self, condition: impl IntoCondition) -> Result<u64> {
         let delete = E::delete_many().filter(condition).filter(self.kind.condition::<E>());
         Ok(delete.exec(self.connection().await?).await?.rows_affected)
@@ -143,7 +146,8 @@ impl Tx {
         Ok(E::delete_many().filter(condition).exec(self.connection().await?).await?.rows_affected)
     }
 
-    /// Returns the unfiltered connection, for SQL across all tenants. Fails in any unit but a platform unit.
+    /// Returns the unfiltered connection, for SQL across all tenants. Fails with [`Error::Forbidden`] in any unit but a
+    /// platform unit.
     pub fn across_tenants(&self) -> Result<Unfiltered<'_>> {
         match self.kind {
             UnitKind::Platform => self.begun().map(Unfiltered),
@@ -151,7 +155,8 @@ impl Tx {
         }
     }
 
-    /// Returns the unfiltered connection, for operational tables. Fails in tenant and identity units.
+    /// Returns the unfiltered connection, for operational tables. Fails with [`Error::Forbidden`] in tenant and
+    /// identity units.
     pub fn operations(&self) -> Result<Unfiltered<'_>> {
         match self.kind {
             UnitKind::Platform | UnitKind::Operations => self.begun().map(Unfiltered),

@@ -28,7 +28,8 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
     }
 
     /// As [`get`](Self::get), and locks the row until the unit ends. For a change that depends on the present state:
-    /// another unit's change comes before the read or after this unit.
+    /// another unit's change comes before the read or after this unit. On PostgreSQL a read-only unit cannot lock, and
+    /// the call fails with [`Error::Invalid`].
     pub async fn get_for_update(self, id: &E::Id) -> Result<E::Model> {
         self.row(id)?.locked().get(E::TABLE).await
     }
@@ -56,6 +57,7 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
     }
 
     /// Returns one page of a keyset walk: one statement at any depth, and no total. The order is always the table's.
+    /// Fails with [`Error::Invalid`] after [`order_by`](Self::order_by), and for a cursor of another list.
     pub async fn walk(self, page: &KeysetRequest) -> Result<KeysetPage<E::Model>> {
         if !self.order.is_empty() {
             return Err(Error::Invalid { what: "the order", reason: "a walk follows the table's own order" });
@@ -64,7 +66,8 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
         self.rows()?.walk(self.direction(), &filter, page).await
     }
 
-    /// Returns all rows as a stream, in the table's order. It holds one page in memory.
+    /// Returns all rows as a stream, in the table's order. It holds one page in memory. It ends after an error, which
+    /// is one of [`walk`](Self::walk).
     #[must_use = "a stream reads nothing until it is polled"]
     pub fn stream(self) -> RowStream<'tx, E::Model> {
         stream_of(move |page| {
@@ -79,7 +82,7 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
     }
 
     /// Returns the number of rows for each value of a column, for a report. The column has texts or whole numbers; rows
-    /// with null are not counted. One statement.
+    /// with null are not counted. One statement. Fails with [`Error::InvalidColumn`] for a column of another type.
     pub async fn count_by(self, column: E::Column) -> Result<BTreeMap<String, u64>> {
         use sea_orm::sea_query::ColumnType as Type;
         let kind = column.def().get_column_type().clone();

@@ -26,7 +26,8 @@ impl<E: RepositoryTable> Table<'_, E> {
     }
 
     /// Returns the parent of each row, in the order of the rows: `None` if it is out of reach or soft-deleted. One
-    /// statement. The parent is a row of an own table or of the platform.
+    /// statement. The parent is a row of an own table or of the platform. Fails with [`Error::Invalid`] if the relation
+    /// has more than one column, apart from the tenant.
     pub async fn parents<R>(self, rows: &[E::Model]) -> Result<Vec<Option<R::Model>>>
     where
         E: Related<R>,
@@ -60,7 +61,7 @@ impl<E: RepositoryTable> Table<'_, E> {
     }
 
     /// Returns the rows of `R` that refer to each row, in the order of the rows, each list in the order of `R`. One
-    /// statement.
+    /// statement. Fails with [`Error::Invalid`] as [`parents`](Self::parents) does.
     pub async fn children<R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
         E: Related<R>,
@@ -75,6 +76,7 @@ impl<E: RepositoryTable> Table<'_, E> {
     }
 
     /// Returns the rows of `R` that are linked to each row by rows of `J`, a table with a key to both. Two statements.
+    /// Fails with [`Error::Invalid`] as [`parents`](Self::parents) does.
     pub async fn linked<J, R>(self, rows: &[E::Model]) -> Result<Vec<Vec<R::Model>>>
     where
         J: RepositoryTable + Readable + Related<E> + Related<R>,

@@ -11,8 +11,10 @@ use crate::soft_deleted::{among, one};
 
 impl<E: RepositoryTable> Table<'_, E> {
     /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. Two
-    /// statements. Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such row, or if it is already
-    /// soft-deleted.
+    /// statements.
+    ///
+    /// Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such row within reach, or if it is already
+    /// soft-deleted. Fails with [`Error::Invalid`](crate::Error::Invalid) for a table whose rows are only added.
     pub async fn remove(self, id: &E::Id) -> Result<()> {
         self.whole()?;
         fill::refuse_append_only::<E>()?;
@@ -24,7 +26,8 @@ impl<E: RepositoryTable> Table<'_, E> {
         self.record(Action::Deleted, id).await
     }
 
-    /// As [`remove`](Self::remove), for any number of rows, all or none. Each is recorded.
+    /// As [`remove`](Self::remove), for any number of rows, all or none. Each is recorded. Fails with
+    /// [`Error::Invalid`](crate::Error::Invalid) for a table whose rows are only added.
     pub async fn remove_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
         self.whole()?;
         fill::refuse_append_only::<E>()?;
@@ -74,7 +77,8 @@ impl<E: RepositoryTable> Table<'_, E> {
 const PURGE: &str = "purge soft-deleted rows";
 
 impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
-    /// Restores a soft-deleted row. Recorded. Two statements.
+    /// Restores a soft-deleted row. Recorded. Two statements. Fails with [`Error::NotFound`](crate::Error::NotFound) if
+    /// it is not soft-deleted or not within reach.
     pub async fn restore(self, id: &E::Id) -> Result<E::Model> {
         self.whole()?;
         let row = self.tx.update_one::<E>(self.marked(false), one::<E>(id, true), E::TABLE).await?;
@@ -82,7 +86,9 @@ impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
         Ok(row)
     }
 
-    /// Deletes a soft-deleted row permanently. Recorded. Administrators only. Two statements.
+    /// Deletes a soft-deleted row permanently. Recorded. Two statements. Administrators only: fails with
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for a scope that reaches only its own rows. Fails with
+    /// [`Error::NotFound`](crate::Error::NotFound) if it is not soft-deleted or not within reach.
     pub async fn purge(self, id: &E::Id) -> Result<()> {
         self.whole()?;
         self.tx.administrators_only(PURGE)?;
@@ -97,7 +103,8 @@ impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
         self.end(&Action::Restored, ids, true, Some(mark)).await
     }
 
-    /// As [`purge`](Self::purge), for any number of rows, all or none.
+    /// As [`purge`](Self::purge), for any number of rows, all or none. Fails with
+    /// [`Error::Forbidden`](crate::Error::Forbidden) for a scope that reaches only its own rows.
     pub async fn purge_many(self, ids: &[E::Id]) -> Result<BulkOutcome> {
         self.whole()?;
         self.tx.administrators_only(PURGE)?;

@@ -21,9 +21,10 @@ where
     /// Adds a row. Columns without a value get their defaults: a new id, the unit's tenant and user, the time, null.
     /// One statement.
     ///
-    /// Fails with [`Error::Reference`] for a parent that does not exist in this tenant. Fails with
-    /// [`Error::InvalidColumn`] for another tenant or owner than the unit's, a value outside a check of the table, and a
-    /// text or a JSON document that is too long: 262,144 bytes, or `max_bytes` of the entity.
+    /// Fails with [`Error::Reference`] for a parent that does not exist in this tenant, and with [`Error::Conflict`] if
+    /// a unique value is taken. Fails with [`Error::InvalidColumn`] for another tenant or owner than the unit's, and
+    /// for a value outside a check of the table. It also does for a text or a JSON document that is too long: 262,144
+    /// bytes, or `max_bytes` of the entity. Fails with [`Error::Invalid`] if a unit across tenants sets no tenant.
     pub async fn add(self, row: E::ActiveModel) -> Result<E::Model> {
         self.whole()?;
         let row = self.filled(row)?;
@@ -35,7 +36,8 @@ where
         Ok(row.try_into_model()?)
     }
 
-    /// Adds rows, all or none, and returns how many. One statement per 5,000 rows on PostgreSQL.
+    /// Adds rows, all or none, and returns how many. One statement per 5,000 rows on PostgreSQL. Fails as
+    /// [`add`](Self::add) does.
     pub async fn add_many(self, rows: Vec<E::ActiveModel>) -> Result<u64> {
         self.whole()?;
         let rows = rows.into_iter().map(|row| self.filled(row)).collect::<Result<Vec<_>>>()?;
@@ -51,7 +53,8 @@ where
     }
 
     /// Adds a row, unless one exists with the same value in a unique index. Returns whether it was added. Waits for a
-    /// concurrent unit that adds the same. One statement.
+    /// concurrent unit that adds the same. One statement. Fails as [`add`](Self::add) does, except with
+    /// [`Error::Conflict`].
     pub async fn add_unless_there(self, row: E::ActiveModel) -> Result<bool> {
         self.whole()?;
         self.tx.insert_unless_there::<E>(self.filled(row)?).await
@@ -60,8 +63,14 @@ where
     /// Changes the row with this id, if it meets the condition. One statement. If an audited column is set, two, and on
     /// SQLite three.
     ///
-    /// Fails with [`Error::InvalidColumn`] for a change of id, tenant, time of creation or soft delete, of the owner in a
-    /// unit that reaches only its user's rows, and for a text or a JSON document that is too long.
+    /// Fails with [`Error::NotFound`] if there is no such row within reach, or it does not meet the condition. Fails
+    /// with [`Error::InvalidColumn`] for a change of id, tenant, time of creation or soft delete. It also does for a
+    /// text or a JSON document that is too long. A unit that reaches only its user's rows may not change the owner
+    /// either.
+    ///
+    /// Fails with [`Error::Invalid`] for a change of nothing, and for a table whose rows are only added. Fails with
+    /// [`Error::Conflict`] and [`Error::Reference`] as [`add`](Self::add) does. Fails with [`Error::Contention`] if
+    /// another unit changes an audited column at the same time.
     pub async fn update(self, id: &E::Id, set: E::ActiveModel) -> Result<E::Model> {
         let at_once = self.at_once;
         let (set, condition) = (self.change(Some(id), set)?, self.of_row(id)?);
@@ -100,11 +109,14 @@ where
 
     /// Sets one column of the row with this id to an expression of its columns, if it meets the condition:
     /// `Column::Views.into_expr().add(1)`, by SeaORM's `ExprTrait`. No change between a read and the write is lost. One
-    /// statement. The expression has the rules of a condition. Fails for a column that a change does not set, and for an
-    /// audited or sealed one.
+    /// statement. The expression has the rules of a condition.
     ///
     /// Fails with [`Error::InvalidColumn`], and the unit with it, if the column cannot have the result: another type, a
-    /// fraction in a column of whole numbers on SQLite (PostgreSQL rounds it), a text that is too long.
+    /// fraction in a column of whole numbers on SQLite (PostgreSQL rounds it), a text that is too long. It also does
+    /// for a column that no change sets, and for an audited or sealed one; the unit then continues.
+    ///
+    /// Fails with [`Error::NotFound`] as [`update`](Self::update) does. Fails with [`Error::Invalid`] for an expression
+    /// that a condition may not have, and for a table whose rows are only added.
     pub async fn update_expr(self, id: &E::Id, column: E::Column, expression: SimpleExpr) -> Result<E::Model> {
         condition::expression::<E>(&expression).map_err(Refused::error)?;
         let condition = self.of_row(id)?;
@@ -127,15 +139,17 @@ where
         }
     }
 
-    /// Changes all rows of the condition, and returns how many. One statement. Fails if an audited column is set: a
-    /// change of many rows has no record of each.
+    /// Changes all rows of the condition, and returns how many. One statement.
+    ///
+    /// Fails with [`Error::InvalidColumn`] if an audited column is set, because a change of many rows has no record of
+    /// each. Otherwise it fails as [`update`](Self::update) does, but never because of a missing row.
     pub async fn update_many(self, set: E::ActiveModel) -> Result<u64> {
         let set = self.unrecorded(set)?;
         self.tx.update_many::<E>(set, Vec::new(), self.wanted()?).await
     }
 
     /// Changes the rows with these ids, all or none. A row that has the new values already counts as found and not as
-    /// changed. One or two statements per 5,000 rows. Fails if an audited column is set.
+    /// changed. One or two statements per 5,000 rows. Fails as [`update_many`](Self::update_many) does.
     pub async fn update_each(self, ids: &[E::Id], set: E::ActiveModel) -> Result<BulkOutcome> {
         self.whole()?;
         let set = self.unrecorded(set)?;
@@ -149,9 +163,14 @@ where
         change_many::<E>(self.tx, ids, Change { set, expressions: Vec::new(), changing }).await
     }
 
-    /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it. These are the
-    /// key, or the columns of one `unique` of the migration. Only the columns `update` change. One to four statements.
-    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's, or soft-deleted: restore or purge it first.
+    /// Adds a row, or changes the one with the same values in the columns `unique` if this unit reaches it. These are
+    /// the key, or the columns of one `unique` of the migration. Only the columns `update` change. One to four
+    /// statements.
+    ///
+    /// Fails with [`Error::NotFound`] if the row is another tenant's or user's, or soft-deleted: restore or purge it
+    /// first. Fails with [`Error::InvalidColumn`] if the migration has no such `unique`, and for an audited column in
+    /// `update`. Fails with [`Error::Invalid`] without columns in `update`, and for a row without a column of `unique`.
+    /// Otherwise it fails as [`add`](Self::add) and [`update`](Self::update) do.
     pub async fn upsert(self, row: E::ActiveModel, unique: &[E::Column], update: &[E::Column]) -> Result<E::Model> {
         self.whole()?;
         let update = self.upserted(&row, update)?;
@@ -169,9 +188,12 @@ where
         })
     }
 
-    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach or soft-deleted counts
-    /// as not found. One or two statements for some thousand rows. Every row sets `unique` and the columns `update`, and no two have
-    /// the same `unique`. Null is not equal to null, so no column of `unique` may be null.
+    /// As [`upsert`](Self::upsert), for any number of rows, all or none. A row that is out of reach or soft-deleted
+    /// counts as not found. One or two statements for some thousand rows. Every row sets `unique` and the columns
+    /// `update`, and no two have the same `unique`. Null is not equal to null, so no column of `unique` may be null.
+    ///
+    /// Fails with [`Error::Invalid`] if a row lacks one of these columns. It also does in a unit across tenants, unless
+    /// `unique` is the key.
     pub async fn upsert_many(
         self,
         rows: Vec<E::ActiveModel>,
