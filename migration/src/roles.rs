@@ -1,4 +1,6 @@
 //! The logins of the service, the sealer and readers. PostgreSQL.
+//!
+//! This file is long because the kinds of logins and their rights form one list.
 
 mod backup;
 mod check;

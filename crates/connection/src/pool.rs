@@ -1,4 +1,6 @@
 //! The connection pool, and how transactions begin.
+//!
+//! This file is long because every way to begin a transaction uses the private state of the pool.
 
 mod acquire;
 mod marker;

@@ -204,8 +204,7 @@ fn own(entity: &Entity, root: &TokenStream) -> TokenStream {
             column: Column::#column,
             id: ::std::any::TypeId::of::<#inner>,
             labels: || {
-                // Chosen for a type that is no enumeration.
-                #[allow(unused_imports)]
+                #[allow(unused_imports, reason = "used for a type that is no enumeration")]
                 use #root::NoLabels as _;
                 #root::Labels::<#inner>::texts()
             },

@@ -1,4 +1,6 @@
 //! Errors of jobs.
+//!
+//! This file is long because one enum lists each failure of a job with its remedy.
 
 use std::path::{Path, PathBuf};
 

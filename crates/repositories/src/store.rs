@@ -1,4 +1,6 @@
 //! The store opens units of work: tenant, identity, platform and operations units.
+//!
+//! This file is long because the trait, the store and the mock have the same openers.
 
 mod access;
 mod open;

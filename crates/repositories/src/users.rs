@@ -1,4 +1,6 @@
 //! Users of one tenant or of all tenants.
+//!
+//! This file is long because each statement is next to the rule on roles that it keeps.
 
 mod agencies;
 mod preferences;

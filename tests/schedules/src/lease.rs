@@ -34,7 +34,7 @@ use crate::{chance, check_with_mutants, number, polled};
 
 const LEASE: Duration = Duration::from_secs(3);
 
-/// What `run.rs` uses of the scheduler.
+/// The scheduler, as far as `run.rs` uses it.
 pub(crate) struct Scheduler(Inner);
 
 struct Inner {
@@ -85,7 +85,7 @@ impl Job for Once {
     }
 }
 
-/// What happens to a process in its run.
+/// The fate of a process in its run.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Fate {
     Lives,

@@ -2,9 +2,8 @@
 //! lease.
 //!
 //! The code under test is the real one: the build copies its files and replaces the runtime, the driver and the clock by
-//! those of this crate. [shuttle](https://docs.rs/shuttle) then runs each scenario many times, each time in another
-//! order of its steps. Whatever may happen or not (a time limit, an error, a caller that gives up) is chosen by the
-//! schedule as well.
+//! those of this crate. [shuttle](https://docs.rs/shuttle) runs each scenario many times, in other orders of its steps. The
+//! schedule also chooses each time limit, error and caller that gives up.
 //!
 //! Each property also has mutants: the same code with one rule removed. A test fails if a mutant is not found.
 //! `RYLIE_TEST_SEED` repeats a run, `RYLIE_TEST_SCHEDULES` sets the number of schedules.

@@ -1,4 +1,6 @@
 //! The driver's names, with a server that notices wrong use of its sessions.
+//!
+//! This file is long because server, pool and session are one model.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -65,7 +67,7 @@ struct State {
     sessions: BTreeMap<u32, Seen>,
 }
 
-/// What the server sees of a session.
+/// A session as the server sees it.
 #[derive(Clone, Copy, Default)]
 struct Seen {
     running: bool,

@@ -154,8 +154,8 @@ pub(crate) mod time {
 
     pub(crate) use crate::time::Instant;
 
-    /// Whether a wait ends at its limit is chosen by the schedule. One that does not has no limit, so that a wait which
-    /// only its limit would end is found as a deadlock.
+    /// The schedule chooses whether a wait ends at its limit. The other waits have none: if only the limit would end a
+    /// wait, it is a deadlock.
     pub(crate) async fn timeout<F: Future>(_: Duration, future: F) -> Result<F::Output, ()> {
         let mut left = crate::chance(8).then(|| crate::number(6));
         let mut future = pin!(future);

@@ -1,4 +1,6 @@
 //! A scratch database for a drill: made for it, and removed after it.
+//!
+//! This file is long because one state makes, fills, compares and removes the database.
 
 mod structure;
 

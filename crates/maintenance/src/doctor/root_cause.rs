@@ -1,4 +1,6 @@
 //! One root cause instead of many symptoms.
+//!
+//! This file is long because its rules are one table, in which the order counts.
 
 use super::check::{MIGRATIONS, REACHABLE, WHOLE_DATABASE};
 use super::report::{CheckGroup, CheckResult, Verdict};

@@ -1,4 +1,6 @@
 //! The path by pgBackRest: the same steps, done by an installed and configured pgBackRest.
+//!
+//! This file is long because each call of pgBackRest stands with the reading of its answer.
 
 mod live;
 mod replay;

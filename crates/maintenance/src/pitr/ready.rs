@@ -1,4 +1,6 @@
 //! Setting up, and checking that everything is in place and that the WAL arrives.
+//!
+//! This file is long because the set-up and its checks read the same facts of the server.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,6 @@
 //! Restoring to a time: a base, the WAL up to the target, and a private server that replays it.
+//!
+//! This file is long because its steps share one plan and stand in the order in which they run.
 
 use std::fs;
 use std::path::{Path, PathBuf};

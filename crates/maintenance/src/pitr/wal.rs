@@ -1,6 +1,8 @@
 //! The files of the write-ahead log (WAL): names, headers, timelines, and whether they are contiguous.
 //!
 //! The layout is that of `access/xlog_internal.h` and `access/timeline.h` of PostgreSQL.
+//!
+//! This file is long because names, headers and timelines are one format.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

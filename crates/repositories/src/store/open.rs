@@ -1,4 +1,6 @@
 //! The builder that opens a unit of work.
+//!
+//! This file is long because the builders of all kinds of units share their options.
 
 use std::panic::Location;
 use std::pin::Pin;

@@ -1,4 +1,6 @@
 //! Writes to own tables.
+//!
+//! This file is long because each write stands with the filter and the record that belong to it.
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 mod attacks;
 mod cluster;
 mod dependency_line;
+mod long_files;
 mod module_cycles;
 mod own_entity;
 mod packages;

@@ -1,4 +1,4 @@
-//! What the cache needs of its crate.
+//! The crate of the cache, as far as it is used.
 
 use std::sync::Arc;
 use std::time::Duration;

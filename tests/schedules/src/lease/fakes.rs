@@ -1,5 +1,7 @@
 //! The store, with one row of the table of runs. Its statements have the conditions of
 //! `crates/repositories/src/operations/job_runs.rs`.
+//!
+//! This file is long because the row and the units on it are one model.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the transaction needs of its crate, with a database that notices wrong use.
+//! The transaction's crate, as far as it is used, with a database that notices wrong use.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex};

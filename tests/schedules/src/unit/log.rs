@@ -1,4 +1,4 @@
-//! What the callers of a unit were told, and what follows from it for the committed rows.
+//! A log of the answers that the callers of a unit got, and its consequences for the committed rows.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +40,7 @@ struct Seen {
     undone: Option<u32>,
 }
 
-/// A part of a caller. One that is dropped before it was kept is undone.
+/// A part of a caller. A part that is dropped before it was kept is undone.
 pub(crate) struct Part {
     pub(crate) number: usize,
     log: Arc<Log>,
