@@ -75,7 +75,7 @@ pub trait Store: Send + Sync {
     /// Returns the user of a credential, or `None` if it is unknown or has expired. By default in an identity unit.
     ///
     /// For an API key, fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if the stored key
-    /// does not open. For a session, fails with [`Error::Invalid`] if the user's row has another tenant than the
+    /// does not open. For a session, fails with [`Error::Internal`] if the user's row has another tenant than the
     /// user's.
     async fn find_signed_in(
         &self,

@@ -113,7 +113,7 @@ impl CursorKeys {
 }
 
 fn random_key() -> Result<Vec<hmac::Key>> {
-    let unavailable = |_| Error::Invalid { what: "the random source", reason: "it failed; try again" };
+    let unavailable = |_| Error::Internal { what: "the random source", reason: "it failed; try again" };
     Ok(vec![hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).map_err(unavailable)?])
 }
 

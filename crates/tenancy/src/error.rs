@@ -71,6 +71,15 @@ pub enum Error {
         reason: &'static str,
     },
 
+    /// A fault of the service or of its stored data; no input of the caller causes it.
+    #[error("{what} cannot be used: {reason}")]
+    Internal {
+        /// The faulty part.
+        what: &'static str,
+        /// The fault, and the remedy.
+        reason: &'static str,
+    },
+
     /// A value does not fit a column of its table, or the call may not set it. The message contains no value.
     #[error("column {column} of table {table} is not acceptable: {reason}")]
     InvalidColumn {

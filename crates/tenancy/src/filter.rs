@@ -316,7 +316,7 @@ impl Tx {
     }
 
     fn begun(&self) -> Result<&Transaction> {
-        self.transaction.get().ok_or(Error::Invalid { what: "the unit", reason: "it has ended" })
+        self.transaction.get().ok_or(Error::Internal { what: "the unit", reason: "it has ended" })
     }
 }
 

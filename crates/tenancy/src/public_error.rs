@@ -27,6 +27,7 @@ impl Error {
             | Self::NoPlatform
             | Self::ForeignFile
             | Self::UnitFailed
+            | Self::Internal { .. }
             | Self::NoKeyring
             | Self::Secret(_)
             | Self::Audit(_)

@@ -69,7 +69,7 @@ impl From {
     }
 }
 
-const UNREADABLE: Error = Error::Invalid { what: "the record", reason: "its long text changed while it was read" };
+const UNREADABLE: Error = Error::Internal { what: "the record", reason: "its long text changed while it was read" };
 
 async fn by_server(tx: &Tx, from: &From, column: &str) -> Result<LongText> {
     let sql = format!(

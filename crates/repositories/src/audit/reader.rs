@@ -103,7 +103,7 @@ impl AuditReader {
 
     /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where texts are long.
     /// Empty only at the end. Two statements, three on SQLite. [`look_for_erasures`](Self::look_for_erasures) completes
-    /// them. Fails with [`Error::Invalid`] if a long text changes while it is read.
+    /// them. Fails with [`Error::Internal`] if a long text changes while it is read.
     pub async fn leaves_after(&self, after: LeafPlace, limit: u64) -> Result<LeafPage> {
         leaf_page::read(&self.tx, after, limit).await
     }
@@ -172,7 +172,7 @@ impl AuditReader {
     }
 
     /// Returns the leaves of a tenant in a batch, in order, with their records. Two statements, and more for long
-    /// texts. Fails with [`Error::Invalid`] if a long text changes while it is read.
+    /// texts. Fails with [`Error::Internal`] if a long text changes while it is read.
     pub async fn leaves_of(&self, batch: u64, tenant_number: i64) -> Result<Vec<SealedLeaf>> {
         self.leaves_where("l.batch = $1 AND l.tenant_number = $2", batch, tenant_number).await
     }

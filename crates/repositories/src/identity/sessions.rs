@@ -81,7 +81,7 @@ fn valid(token: &Token, now: Timestamp) -> Condition {
 pub(crate) fn random_token() -> Result<Token> {
     use base64::Engine;
     let mut bytes = [0; 32];
-    let unavailable = |_| Error::Invalid { what: "the random source", reason: "it failed; try again" };
+    let unavailable = |_| Error::Internal { what: "the random source", reason: "it failed; try again" };
     SystemRandom::new().fill(&mut bytes).map_err(unavailable)?;
     Ok(Token::new(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)))
 }

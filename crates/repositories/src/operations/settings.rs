@@ -21,7 +21,7 @@ pub trait SettingsRepository: Send + Sync {
     async fn find(&self) -> Result<Option<SystemSettings>>;
 
     /// Inserts the row with the defaults of the table, unless it exists. Returns whether it was inserted. Fails with
-    /// [`Error::Conflict`] if another unit inserts it concurrently.
+    /// [`Error::Contention`] if another unit inserts it concurrently.
     async fn ensure(&self) -> Result<bool>;
 
     /// Applies `changes`. Recorded, with old and new values. Fails with [`Error::NotFound`] before the database was
@@ -108,7 +108,7 @@ impl SettingsRepository for Tx {
         let id: SystemSettingsId = ID.parse().map_err(|_| Error::NotFound { entity: "SystemSettings" })?;
         let row =
             ActiveModel { id: Set(id), created_at: Set(self.now()), updated_at: Set(self.now()), ..Default::default() };
-        self.insert_shared::<Entity>(row).await?;
+        self.insert_shared::<Entity>(row).await.map_err(Error::conflict_is_contention)?;
         Ok(true)
     }
 

@@ -81,8 +81,8 @@ impl OwnTables {
     }
 
     /// Seals a secret for a column of one row. It opens nowhere else. Fails with [`Error::NoKeyring`] without a
-    /// keyring. Fails with [`Error::Invalid`] for a secret that is empty or has more than 16,384 bytes, and for a
-    /// column that is no `SealedColumn`.
+    /// keyring. Fails with [`Error::Invalid`] for a secret that is empty or has more than 16,384 bytes, and with
+    /// [`Error::Internal`] for a column that is no `SealedColumn`.
     pub fn seal<E: OwnTable>(&self, column: E::Column, id: &E::Id, secret: &Secret<String>) -> Result<SealedColumn> {
         limits::secret(secret.expose())?;
         let (column, id) = (secret_column::<E>(column)?, id.to_string());
@@ -92,7 +92,7 @@ impl OwnTables {
     /// Opens a secret of one row.
     ///
     /// Fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if the value does not open, as one
-    /// of another row or column. Fails with [`Error::Invalid`] for a column that is no `SealedColumn`.
+    /// of another row or column. Fails with [`Error::Internal`] for a column that is no `SealedColumn`.
     pub fn open<E: OwnTable>(&self, column: E::Column, id: &E::Id, sealed: &SealedColumn) -> Result<Secret<String>> {
         let (column, id) = (secret_column::<E>(column)?, id.to_string());
         self.vault(column)?.open(sealed.stored(), Place { column, row: &id, owner: &id })
@@ -108,5 +108,5 @@ fn secret_column<E: OwnTable>(column: E::Column) -> Result<SecretColumn> {
     if E::OWN.sealed.iter().any(|sealed| sealed.as_str() == column.as_str()) {
         return Ok(SecretColumn::own(E::TABLE, column.as_str()));
     }
-    Err(Error::Invalid { what: "the column", reason: "its type must be `SealedColumn` to hold a secret" })
+    Err(Error::Internal { what: "the column", reason: "its type must be `SealedColumn` to hold a secret" })
 }

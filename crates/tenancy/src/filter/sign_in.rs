@@ -108,7 +108,7 @@ fn signed_in(row: &QueryResult) -> Result<SignedInUser> {
     let agency: Option<AgencyId> = row.try_get_by_index(2)?;
     let user = SignedInUser::new(id, role, agency);
     if row.try_get_by_index::<String>(3)? != user.tenant().as_str() {
-        return Err(Error::Invalid {
+        return Err(Error::Internal {
             what: "the user",
             reason: "the stored tenant is not the user's; run `rylie drift`",
         });

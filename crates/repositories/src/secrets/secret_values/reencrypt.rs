@@ -75,7 +75,7 @@ fn sealed_again(vault: &Vault<'_>, column: SecretColumn, row: &Row, secret: &Sec
     if row.open(vault, column, stored.as_str())? == *secret {
         return Ok(stored);
     }
-    Err(Error::Invalid { what: "the re-encrypted value", reason: "it does not open to the original; it was left" })
+    Err(Error::Internal { what: "the re-encrypted value", reason: "it does not open to the original; it was left" })
 }
 
 /// Writes where the old value is unchanged. Returns the number of rows written, and of values by key or form.
@@ -87,7 +87,7 @@ async fn write(tx: &Tx, column: SecretColumn, changes: &[Change<'_>]) -> Result<
     for row in &stored {
         let (id, value): (String, Option<String>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         if sent.get(id.as_str()).copied().flatten() != value.as_deref() {
-            return Err(Error::Invalid {
+            return Err(Error::Internal {
                 what: "the stored value",
                 reason: "it is not the value that was sent; look for a trigger or rule on the table",
             });
