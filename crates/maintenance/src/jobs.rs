@@ -22,7 +22,7 @@ use crate::usage::close_usage;
 use crate::work::operations;
 
 /// Number of rows of operational tables deleted in one transaction.
-const BOOKS_BATCH: u64 = 5_000;
+const OPERATIONS_BATCH: u64 = 5_000;
 
 /// Number of secrets re-encrypted in one transaction.
 const SECRETS_BATCH: u64 = 500;
@@ -45,7 +45,7 @@ pub enum LibraryJob {
         /// How long they are kept: longer than any sender retries.
         after: Duration,
     },
-    /// `operations`: removes job runs after 90 days, and delivered alerts after a year, every night.
+    /// `books`: removes job runs after 90 days, and delivered alerts after a year, every night.
     TidyOperations {
         /// The clock for their age.
         env: Arc<dyn Env>,
@@ -133,7 +133,7 @@ impl Job for LibraryJob {
             Self::RemoveUsageEvents { after } => {
                 json!({ "deleted": remove_usage_events(store, *after, sweep).await? })
             }
-            Self::TidyOperations { env } => tidy_books(store, env.now()).await?,
+            Self::TidyOperations { env } => tidy_operations(store, env.now()).await?,
             Self::SealAudit { key, checkpoints, keep_days, env } => {
                 let unreadable =
                     |error: rylie_audit::Error| Error::Data { doing: "reading the signing key", source: error.into() };
@@ -179,17 +179,15 @@ impl Job for LibraryJob {
     }
 }
 
-async fn tidy_books(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
-    let (doing, mut runs) = ("removing old rows of operational tables", 0);
-    loop {
+async fn tidy_operations(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
+    let doing = "removing old rows of operational tables";
+    let forget = |batch, _| async move {
         let unit = operations(store, doing).await?;
-        let done = unit.job_runs().forget(now - TimeDelta::days(90), BOOKS_BATCH).await;
+        let done = unit.job_runs().forget(now - TimeDelta::days(90), batch).await;
         let done = unit.commit(done).await?;
-        runs += done;
-        if done < BOOKS_BATCH {
-            break;
-        }
-    }
+        Ok((done, (done == batch).then_some(())))
+    };
+    let runs = Sweep::default().batches(OPERATIONS_BATCH, 0, (0, u64::MAX), forget).await?;
     let unit = operations(store, doing).await?;
     let alerts = unit.alerts().forget_alerts(now - TimeDelta::days(365)).await;
     Ok(json!({ "runs": runs, "alerts": unit.commit(alerts).await? }))

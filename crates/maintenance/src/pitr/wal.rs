@@ -1,6 +1,8 @@
 //! The files of the write-ahead log (WAL): names, headers, timelines, and whether they are contiguous.
 //!
 //! The layout is that of `access/xlog_internal.h` and `access/timeline.h` of PostgreSQL.
+//!
+//! This file is long because the tests write the files whose layout it reads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
