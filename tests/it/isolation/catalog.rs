@@ -5,13 +5,13 @@ use crate::support::raw::Raw;
 
 /// Tables without a tenant, with the reason.
 const OF_NO_TENANT: [(&str, &str); 14] = [
-    ("VerificationToken", "names an address before it is known whose it is; only the identity door has a right on it"),
+    ("VerificationToken", "names an address before it is known whose it is; only the identity unit has a right on it"),
     ("SystemSettings", "one row, the platform's own"),
     ("rylie_database", "the mark of the database"),
-    ("rylie_job_runs", "when the platform's jobs ran; the platform door's alone"),
-    ("rylie_size_history", "how the database grew, tenants not told apart; the platform door's alone"),
-    ("rylie_alerts", "which thresholds the database has crossed; the platform door's alone"),
-    ("rylie_alert_deliveries", "who is to be told of that; the platform door's alone"),
+    ("rylie_job_runs", "when the platform's jobs ran; the platform unit's alone"),
+    ("rylie_size_history", "how the database grew, tenants not told apart; the platform unit's alone"),
+    ("rylie_alerts", "which thresholds the database has crossed; the platform unit's alone"),
+    ("rylie_alert_deliveries", "which targets get them; the platform unit's alone"),
     ("rylie_audit_pending", "names records of everybody that wait to be sealed; no tenant has a right on it"),
     ("rylie_audit_batch", "checkpoints over everybody's records; no tenant has a right on it"),
     ("rylie_audit_tenant", "what a checkpoint says of each tenant; no tenant has a right on it"),
