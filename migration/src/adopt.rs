@@ -76,9 +76,7 @@ impl Migrations {
         options: AdoptOptions,
         progress: &mut (dyn FnMut(DeployProgress<'_>) + Send),
     ) -> Result<Adoption> {
-        if self.engine() == Engine::Sqlite {
-            return Err(Refusal::NotPostgres.into());
-        }
+        self.connection.refuse_sqlite()?;
         if options.dry_run {
             let outcome = self.look().await;
             return self.explained(outcome);

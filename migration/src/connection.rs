@@ -11,7 +11,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::step::{Engine, Target};
 
 pub(crate) use ask::parsed;
@@ -144,6 +144,11 @@ impl Connection {
             Self::Postgres { watch, .. } => watch.take_blockers(),
             Self::Sqlite(_) => Vec::new(),
         }
+    }
+
+    /// Fails for SQLite.
+    pub(crate) fn refuse_sqlite(&self) -> Result<()> {
+        if self.engine() == Engine::Sqlite { Err(Refusal::NotPostgres.into()) } else { Ok(()) }
     }
 
     pub(crate) fn engine(&self) -> Engine {

@@ -1,13 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod commas;
 mod connection;
 mod deploy;
 mod drift;
 mod error;
 mod guard;
 mod history;
-mod literal;
 mod marker;
 mod migrations;
 mod new_table;

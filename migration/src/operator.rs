@@ -1,11 +1,11 @@
 //! Records an operator's command in the audit log, in the same transaction as its change.
 
+use rylie_driver::literal;
 use serde_json::Value;
 
 use crate::connection::{Connection, LOCK_TIMEOUT};
 use crate::error::{Error, Result};
 use crate::history::journal;
-use crate::literal::literal;
 use crate::step::{Engine, Target};
 
 /// The migration whose reversal restores the foreign key from the log to users. A job and an operator are no users.

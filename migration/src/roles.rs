@@ -1,6 +1,6 @@
 //! The logins of the service, the sealer and readers. PostgreSQL.
 //!
-//! This file is long because the kinds of logins and their rights form one list.
+//! This file is long because the logins, their inputs and results are one interface.
 
 mod backup;
 mod check;
@@ -15,6 +15,7 @@ mod shared;
 mod statements;
 mod withdraw;
 
+use rylie_driver::{literal, quoted};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -23,7 +24,6 @@ use crate::connection::Connection;
 use crate::deploy::coexistence::{self, LoginRights};
 use crate::deploy::row_security;
 use crate::error::{Error, Refusal, Result};
-use crate::literal::literal;
 use crate::marker;
 use crate::operator;
 use crate::session::Migrations;
@@ -38,7 +38,7 @@ use ours::our_roles;
 pub use password::Password;
 pub use secrets::SECRET_COLUMNS;
 pub(crate) use statements::RECORDS;
-use statements::{identifier, open_to_app, open_to_reader, without_reader};
+use statements::{open_to_app, open_to_reader, without_reader};
 pub(crate) use withdraw::withdraw;
 
 /// The longest login name: the name of a reader's policy contains it.
@@ -326,7 +326,7 @@ async fn opened(connection: &mut Connection, row: &Provisioned, live: &Catalog, 
         if connection.text(sql, &row.login).await.map_err(&failed)?.is_none() {
             let database = connection.value("SELECT quote_ident(current_database())").await.map_err(&failed)?;
             let grant = grant.replace("$database", &database.unwrap_or_default());
-            changes.push(grant.replace("$login", &identifier(&row.login)));
+            changes.push(grant.replace("$login", &quoted(&row.login)));
         }
     }
     if row.kind == "readonly" {

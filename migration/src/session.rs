@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rylie_driver::OnWait;
+use rylie_driver::{OnWait, code_of};
 
 use crate::adopt::Catalog;
 use crate::connection::Connection;
@@ -110,9 +110,7 @@ impl Migrations {
 
     /// Names the sessions that blocked a statement for too long.
     pub(crate) fn explained<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        let is_wait = |source: &sqlx::Error| {
-            source.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("55P03")
-        };
+        let is_wait = |source: &sqlx::Error| code_of(source).as_deref() == Some("55P03");
         match outcome {
             Err(Error::Database { doing, source }) if is_wait(&source) => {
                 Err(Error::Waited { doing, blockers: self.connection.take_blockers(), source })

@@ -2,11 +2,11 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use rylie_db::maintenance::visible;
-use serde_json::Value;
+use rylie_db::maintenance::{BackupCheck, CheckStatus, visible};
+use serde_json::{Value, json};
 
 use crate::arguments::Global;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, in_one_line};
 
 /// The outcome of a command.
 #[derive(Debug)]
@@ -24,6 +24,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(json: Value, text: impl Into<String>) -> Self {
         Self { json, text: text.into(), verdict: None, despite_quiet: false }
+    }
+
+    /// The report of a document that does not hold.
+    pub(crate) fn disproved(reason: &str, message: String) -> Self {
+        Self::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(Failure::Found(message)))
     }
 
     pub(crate) fn with_verdict(self, verdict: Option<Failure>) -> Self {
@@ -57,6 +62,15 @@ pub(crate) fn print(text: &str) -> Result<()> {
     }
 }
 
+/// Prints a warning for a failed step without which the command succeeds. Returns whether the step succeeded.
+pub(crate) fn done_or_warn<T>(outcome: &rylie_db::Result<T>, problem: &str) -> bool {
+    if let Err(error) = outcome {
+        // With standard error closed there is no reader.
+        let _ = writeln!(io::stderr(), "rylie: warning: {problem}: {}", in_one_line(error));
+    }
+    outcome.is_ok()
+}
+
 /// Returns one line for each name, or a text for none.
 pub(crate) fn list(done: &str, names: &[String], none: &str) -> String {
     if names.is_empty() {
@@ -76,4 +90,16 @@ pub(crate) fn table<'a>(rows: impl IntoIterator<Item = (&'a str, String)>) -> St
         .map(|(name, value)| format!("{name:width$}  {value}").trim_end().to_owned())
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// Formats checks: name, outcome and detail.
+pub(crate) fn checks(checks: &[BackupCheck]) -> String {
+    table(checks.iter().map(|check| {
+        let status = match check.status {
+            CheckStatus::Ok => "ok    ",
+            CheckStatus::Failed => "FAILED",
+            CheckStatus::NotChecked => "-     ",
+        };
+        (check.id.as_str(), format!("{status}  {}", check.detail))
+    }))
 }

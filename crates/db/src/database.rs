@@ -2,7 +2,6 @@
 //!
 //! This file is long because each operation on a whole database is a method of the same type.
 
-use std::panic::Location;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,9 +13,9 @@ use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded, TenantWork};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit, PlatformUnit, Pool,
-    Progress, ReplicaStatus, Replicas, SignedInUser, StatementLoop, Store, StoreExt, TenantAccess, TenantCounts,
-    TenantScope, TenantUnit, TenantUnits, UnitOptions,
+    AuditReader, CallSite, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit,
+    PlatformUnit, Pool, Progress, ReplicaStatus, Replicas, Result as DataResult, SignedInUser, StatementLoop, Store,
+    StoreExt, TenantAccess, TenantCounts, TenantScope, TenantUnit, TenantUnits, UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -344,31 +343,24 @@ impl Store for Database {
         &self,
         scope: &TenantScope,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn TenantUnit>> {
+        opened_at: CallSite,
+    ) -> DataResult<Box<dyn TenantUnit>> {
         self.store.open_tenant(scope, options, opened_at).await
     }
 
-    async fn open_identity(
-        &self,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
+    async fn open_identity(&self, opened_at: CallSite) -> DataResult<Box<dyn IdentityUnit>> {
         self.store.open_identity(opened_at).await
     }
 
     async fn open_identity_to_read(
         &self,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn IdentityUnit>> {
+        opened_at: CallSite,
+    ) -> DataResult<Box<dyn IdentityUnit>> {
         self.store.open_identity_to_read(options, opened_at).await
     }
 
-    async fn find_signed_in(
-        &self,
-        credential: &Credential,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Option<SignedInUser>> {
+    async fn find_signed_in(&self, credential: &Credential, opened_at: CallSite) -> DataResult<Option<SignedInUser>> {
         self.store.find_signed_in(credential, opened_at).await
     }
 
@@ -377,8 +369,8 @@ impl Store for Database {
         credential: &Credential,
         origin: Origin,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<TenantAccess> {
+        opened_at: CallSite,
+    ) -> DataResult<TenantAccess> {
         self.store.open_tenant_of(credential, origin, options, opened_at).await
     }
 
@@ -386,15 +378,12 @@ impl Store for Database {
         &self,
         grant: Grant,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn PlatformUnit>> {
+        opened_at: CallSite,
+    ) -> DataResult<Box<dyn PlatformUnit>> {
         self.store.open_platform(grant, options, opened_at).await
     }
 
-    async fn open_operations(
-        &self,
-        opened_at: &'static Location<'static>,
-    ) -> rylie_repositories::Result<Box<dyn OperationsUnit>> {
+    async fn open_operations(&self, opened_at: CallSite) -> DataResult<Box<dyn OperationsUnit>> {
         self.store.open_operations(opened_at).await
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rylie_audit::{Action, Event};
+use rylie_audit::{Action, Event, PublicKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
     Arrival, BackupFolder, Base, BaseOptions, Engine, Erasure, PgBackRest, PgBackRestStatus, PitrFolder, PitrStatus,
@@ -132,12 +132,9 @@ impl Config {
         run: bool,
         options: &RestoreOptions,
     ) -> Result<(Restored, RepeatedErasures)> {
-        let mut erasures = match self.backups().map(BackupFolder::new).transpose()? {
-            Some(backups) => backups.erasures(&self.known_audit_keys()?).await?.unwrap_or_default(),
-            None => Vec::new(),
-        };
         let fingerprint = folder.manifest()?.fingerprint;
-        erasures.retain(|erasure| fingerprint.as_ref() == Some(&erasure.database));
+        let of_database = |erasure: &Erasure| fingerprint.as_ref() == Some(&erasure.database);
+        let erasures = self.listed_erasures(None, of_database).await?;
         let replayed = restore_pitr(folder, target, into, options).await?;
         let repeated = self.repeat_erasures(&replayed.base.id, &replayed.server.url(), &erasures).await?;
         Ok((replayed.keep(into, run).await?, repeated))
@@ -147,10 +144,20 @@ impl Config {
     /// brings it back. Empty without the setting. Fails with [`BackupDamaged`](rylie_maintenance::Error::BackupDamaged)
     /// if the list was changed or is signed by an unknown key.
     pub async fn erased_after(&self, time: DateTime<Utc>) -> Result<Vec<Erasure>> {
+        self.listed_erasures(None, |erasure| erasure.at >= time).await
+    }
+
+    /// The wanted erasures of the signed list in the folder of the setting `backups`. Empty without the setting or the
+    /// list. Without `trusted` keys those of the settings are believed.
+    async fn listed_erasures(
+        &self,
+        trusted: Option<&[PublicKey]>,
+        wanted: impl Fn(&Erasure) -> bool,
+    ) -> Result<Vec<Erasure>> {
         let Some(folder) = self.backups().map(BackupFolder::new).transpose()? else { return Ok(Vec::new()) };
-        let mut erasures = folder.erasures(&self.known_audit_keys()?).await?.unwrap_or_default();
-        erasures.retain(|erasure| erasure.at >= time);
-        Ok(erasures)
+        let trusted = trusted.map_or_else(|| self.known_audit_keys(), |keys| Ok(keys.to_vec()))?;
+        let erasures = folder.erasures(&trusted).await?.unwrap_or_default();
+        Ok(erasures.into_iter().filter(wanted).collect())
     }
 
     /// Records what was done for point-in-time recovery in the audit log of the database. The error is for a warning,

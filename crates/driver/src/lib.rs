@@ -3,6 +3,7 @@
 mod address;
 mod blocker;
 mod private_file;
+mod quoting;
 mod reason;
 mod wait;
 mod watch;
@@ -10,6 +11,7 @@ mod watch;
 pub use address::{InvalidAddress, postgres_address};
 pub use blocker::Blocker;
 pub use private_file::create_private;
-pub use reason::Reason;
+pub use quoting::{literal, quoted};
+pub use reason::{Reason, code_of};
 pub use wait::{OnWait, Wait};
 pub use watch::{Lost, Watch};

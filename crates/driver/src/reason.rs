@@ -1,5 +1,6 @@
 //! The reason for a driver's error, without values, and its remedy.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::ErrorKind;
 
@@ -12,6 +13,12 @@ use sqlx::postgres::PgDatabaseError;
 /// others raises, as a trigger does.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason<'e>(pub &'e sqlx::Error);
+
+/// Returns the SQLSTATE of an error that the server reported, or SQLite's code.
+#[must_use]
+pub fn code_of(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(DatabaseError::code)
+}
 
 impl Reason<'_> {
     /// Returns the reason, followed by the remedy of the known cases.

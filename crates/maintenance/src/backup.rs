@@ -14,6 +14,7 @@ mod create;
 mod encryption;
 mod erasures;
 mod manifest;
+mod new_database;
 mod open;
 mod place;
 mod private_folder;

@@ -134,6 +134,14 @@ impl Engine {
         self.sqlite_options().filter(|_| !in_memory).map(|options| options.get_filename().to_owned())
     }
 
+    /// Connects to PostgreSQL. Fails with [`Error::Invalid`] for SQLite; `what` is the wrong URL.
+    pub(crate) async fn connect_postgres(&self, what: &str) -> Result<(PgConnection, Box<Watch>)> {
+        match self.connect().await? {
+            Session::Postgres(connection, watch) => Ok((connection, watch)),
+            Session::Sqlite(_) => Err(Error::invalid(what, "it must be postgres://user@host/database")),
+        }
+    }
+
     pub(crate) async fn connect(&self) -> Result<Session> {
         let failed = Error::engine("connecting for engine maintenance");
         match &self.at {

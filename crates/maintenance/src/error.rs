@@ -1,6 +1,6 @@
 //! Errors of jobs.
 //!
-//! This file is long because one enum lists each failure of a job with its remedy.
+//! This file is long because all errors of jobs are one list, each with its message.
 
 use std::path::{Path, PathBuf};
 

@@ -1,14 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 mod alert;
+mod answer;
 mod audit;
 mod backup;
 mod bytes;
 mod doctor;
 mod engine;
 mod error;
+mod files;
 mod job;
 mod jobs;
+mod os_user;
 mod pitr;
 mod scheduler;
 mod secrets;

@@ -4,7 +4,9 @@ use std::ops::Deref;
 use std::panic::Location;
 use std::time::Duration;
 
-use rylie_repositories::{Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions};
+use rylie_repositories::{
+    CallSite, Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions,
+};
 
 use crate::error::{Error, Result};
 
@@ -48,7 +50,7 @@ impl Work {
         self,
         store: &dyn Store,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
+        opened_at: CallSite,
     ) -> Result<JobUnit<dyn PlatformUnit>> {
         let grant = Grant::job(self.job, self.reason).map_err(Error::doing(self.doing))?;
         let unit = store.open_platform(grant, options, opened_at).await.map_err(Error::doing(self.doing))?;

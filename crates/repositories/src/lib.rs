@@ -37,10 +37,10 @@ pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
-    BulkOutcome, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest, LogPosition, Page,
-    PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result, Retry, Retryable,
-    RowStream, Savepoint, Server, SignedInUser, StatementLoop, StoredMarker, Table, TenantScope, TenantUnits,
-    UnitOptions, retry, stream_of,
+    BulkOutcome, CallSite, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest,
+    LogPosition, Page, PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result,
+    Retry, Retryable, RowStream, Savepoint, Server, SignedInUser, StatementLoop, StoredMarker, Table, TenantScope,
+    TenantUnits, UnitOptions, retry, stream_of,
 };
 
 pub use audit::{

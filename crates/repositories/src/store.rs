@@ -3,6 +3,8 @@
 //! This file is long because the trait, the store and the mock have the same openers.
 
 mod access;
+#[cfg(feature = "mock")]
+mod mock;
 mod open;
 
 use std::panic::Location;
@@ -11,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use rylie_audit::Origin;
 use rylie_entities::Env;
-use rylie_tenancy::{CallSite, CursorKeys, Opener};
+use rylie_tenancy::{CursorKeys, Opener};
 
 use crate::audit::AuditReader;
 use crate::identity::ApiKeySignIn;
@@ -21,9 +23,11 @@ use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
-use crate::{Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
+use crate::{CallSite, Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
 
 pub use access::{Credential, TenantAccess};
+#[cfg(feature = "mock")]
+pub use mock::MockStore;
 pub use open::{
     Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit,
     Openable, Opening, SigningIn, StoreExt,
@@ -41,11 +45,11 @@ pub trait Store: Send + Sync {
         &self,
         scope: &TenantScope,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
+        opened_at: CallSite,
     ) -> Result<Box<dyn TenantUnit>>;
 
     /// Opens a unit on identities.
-    async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
+    async fn open_identity(&self, opened_at: CallSite) -> Result<Box<dyn IdentityUnit>>;
 
     /// Opens a unit across tenants. The grant is recorded before it opens.
     ///
@@ -55,33 +59,20 @@ pub trait Store: Send + Sync {
         &self,
         grant: Grant,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
+        opened_at: CallSite,
     ) -> Result<Box<dyn PlatformUnit>>;
 
-    /// Opens a unit on operational tables. Fails with [`Error::NoPlatform`] if the login serves none.
-    async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
+    /// Opens a unit on operational tables.
+    async fn open_operations(&self, opened_at: CallSite) -> Result<Box<dyn OperationsUnit>>;
 
-    /// Opens a read-only unit on identities. By default the unit of [`open_identity`](Self::open_identity). Fails with
-    /// [`Error::Invalid`] for autocommit and a deferred begin.
-    async fn open_identity_to_read(
-        &self,
-        options: UnitOptions,
-        opened_at: &'static Location<'static>,
-    ) -> Result<Box<dyn IdentityUnit>> {
+    /// Opens a read-only unit on identities. By default the unit of [`open_identity`](Self::open_identity).
+    async fn open_identity_to_read(&self, options: UnitOptions, opened_at: CallSite) -> Result<Box<dyn IdentityUnit>> {
         let _ = options;
         self.open_identity(opened_at).await
     }
 
     /// Returns the user of a credential, or `None` if it is unknown or has expired. By default in an identity unit.
-    ///
-    /// For an API key, fails with [`Error::NoKeyring`] without a keyring, and with [`Error::Secret`] if the stored key
-    /// does not open. For a session, fails with [`Error::Internal`] if the user's row has another tenant than the
-    /// user's.
-    async fn find_signed_in(
-        &self,
-        credential: &Credential,
-        opened_at: &'static Location<'static>,
-    ) -> Result<Option<SignedInUser>> {
+    async fn find_signed_in(&self, credential: &Credential, opened_at: CallSite) -> Result<Option<SignedInUser>> {
         let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), opened_at).await?;
         credential.signed_in(&*identity).await
     }
@@ -95,56 +86,12 @@ pub trait Store: Send + Sync {
         credential: &Credential,
         origin: Origin,
         options: UnitOptions,
-        opened_at: &'static Location<'static>,
+        opened_at: CallSite,
     ) -> Result<TenantAccess> {
         let user = self.find_signed_in(credential, opened_at).await?.ok_or(Error::NotSignedIn)?;
         let scope = TenantScope::of(&user, origin);
         let unit = self.open_tenant(&scope, options, opened_at).await?;
         Ok(TenantAccess::new(scope, unit))
-    }
-}
-
-#[cfg(feature = "mock")]
-mockall::mock! {
-    /// A mock of [`Store`]. Its other methods call the four that expect calls.
-    pub Store {}
-
-    #[async_trait]
-    impl Store for Store {
-        async fn open_tenant(
-            &self,
-            scope: &TenantScope,
-            options: UnitOptions,
-            opened_at: &'static Location<'static>,
-        ) -> Result<Box<dyn TenantUnit>>;
-
-        async fn open_identity(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn IdentityUnit>>;
-
-        async fn open_platform(
-            &self,
-            grant: Grant,
-            options: UnitOptions,
-            opened_at: &'static Location<'static>,
-        ) -> Result<Box<dyn PlatformUnit>>;
-
-        async fn open_operations(&self, opened_at: &'static Location<'static>) -> Result<Box<dyn OperationsUnit>>;
-    }
-}
-
-#[cfg(feature = "mock")]
-impl MockStore {
-    /// Creates a mock in which every token and every API key signs this user in. Expect `open_tenant` for the units.
-    #[must_use]
-    pub fn signed_in(user: crate::SignedInUser) -> Self {
-        let mut store = Self::new();
-        store.expect_open_identity().returning(move |_| {
-            let mut unit = crate::MockIdentityUnit::default();
-            let (by_token, by_key) = (user.clone(), user.clone());
-            unit.sessions.expect_signed_in().returning(move |_| Ok(Some(by_token.clone())));
-            unit.api_keys.expect_signed_in().returning(move |_| Ok(Some(by_key.clone())));
-            Ok(Box::new(unit))
-        });
-        store
     }
 }
 

@@ -1,7 +1,7 @@
 //! Export, import and erasure of a tenant's rows, table by table. The live database's columns count, so that extra
 //! columns of an adopted database are included.
 //!
-//! This file is long because export, import and erasure go through the same tables by the same rules.
+//! This file is long because inputs, trait and implementation of a repository are in one file.
 
 mod audit_rows;
 mod audit_text;

@@ -1,6 +1,6 @@
 //! Users of one tenant or of all tenants.
 //!
-//! This file is long because each statement is next to the rule on roles that it keeps.
+//! This file is long because inputs, trait and implementation of a repository are in one file.
 
 mod agencies;
 mod preferences;

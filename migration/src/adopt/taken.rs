@@ -1,10 +1,11 @@
 //! Names that the adoption needs and that other objects have.
 
+use rylie_driver::literal;
+
 use super::{Catalog, Difference};
 use crate::connection::Connection;
 use crate::drift::Snapshot;
 use crate::error::Result;
-use crate::literal::literal;
 
 /// Returns views, sequences, types and other objects with the name of a table, an index or a sequence of ours. A migration
 /// would stop at it, or take it for its own. Tables and indexes are compared as such.

@@ -11,7 +11,6 @@ use crate::history::History;
 use crate::marker::{self, State};
 use crate::migrations::{BASE, Migration};
 use crate::options::{DeployProgress, Listener};
-use crate::step::Engine;
 use crate::{guard, operator};
 
 pub use losses::UndoLosses;
@@ -48,9 +47,7 @@ impl Migrations {
         &mut self,
         progress: &mut (dyn FnMut(DeployProgress<'_>) + Send),
     ) -> Result<Vec<String>> {
-        if self.engine() == Engine::Sqlite {
-            return Err(Refusal::NotPostgres.into());
-        }
+        self.connection.refuse_sqlite()?;
         self.lock(progress).await?;
         let outcome = undo_locked(self, progress).await;
         self.unlock().await;
@@ -97,9 +94,7 @@ async fn undo_locked(migrations: &mut Migrations, progress: Listener<'_>) -> Res
 }
 
 async fn undoable(migrations: &mut Migrations) -> Result<Undoable> {
-    if migrations.engine() == Engine::Sqlite {
-        return Err(Refusal::NotPostgres.into());
-    }
+    migrations.connection.refuse_sqlite()?;
     let adopted = migrations.history().await?.entries.get(BASE.name()).is_some_and(|entry| entry.adopted);
     let connection = &mut migrations.connection;
     if !adopted {

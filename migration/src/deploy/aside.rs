@@ -4,9 +4,10 @@
 //! and its seals are copied to tables of their own. The next deploy restores from these copies what the old schema
 //! could not hold. A sealed log therefore still verifies after an adoption that was undone and done again.
 
+use rylie_driver::literal;
+
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::literal::literal;
 use crate::operator;
 use crate::step::{Engine, Target};
 

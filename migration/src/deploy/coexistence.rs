@@ -16,9 +16,10 @@ mod logins;
 
 use std::borrow::Cow;
 
+use rylie_driver::literal;
+
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
-use crate::literal::literal;
 use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;

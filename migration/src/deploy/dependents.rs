@@ -2,12 +2,13 @@
 //!
 //! A view on one of our columns, or a foreign key to one of our tables, would stop the reversal half-way.
 
+use rylie_driver::literal;
+
 use super::coexistence;
 use crate::adopt::Catalog;
 use crate::connection::Connection;
 use crate::drift::Snapshot;
 use crate::error::{Refusal, Result};
-use crate::literal::literal;
 use crate::migrations::Migration;
 use crate::step::Engine;
 

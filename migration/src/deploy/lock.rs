@@ -1,11 +1,10 @@
 //! The lock that allows one migration at a time on a PostgreSQL database.
 
-use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::time::{Duration, Instant};
 
-use rylie_driver::Blocker;
+use rylie_driver::{Blocker, code_of};
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
@@ -92,8 +91,7 @@ pub(crate) async fn use_wal(connection: &mut Connection) -> Result<()> {
 
 /// Returns whether the error is `SQLITE_BUSY`, extended codes included.
 fn is_busy(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
-    code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
+    code_of(error).and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
 }
 
 #[cfg(test)]

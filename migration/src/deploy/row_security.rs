@@ -87,9 +87,7 @@ impl Migrations {
     /// service usually logs in as that owner. Deploys pending migrations first. Returns `false` if the coexistence had
     /// ended before.
     pub async fn finish_adoption(&mut self, progress: &mut (dyn FnMut(DeployProgress<'_>) + Send)) -> Result<bool> {
-        if self.engine() == Engine::Sqlite {
-            return Err(Refusal::NotPostgres.into());
-        }
+        self.connection.refuse_sqlite()?;
         self.lock(progress).await?;
         let outcome = self.finish_locked(progress).await;
         self.unlock().await;

@@ -7,10 +7,9 @@ mod shape;
 mod sqlite;
 mod work;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use rylie_driver::Blocker;
+use rylie_driver::{Blocker, code_of};
 
 use crate::connection::Connection;
 use crate::deploy::lock::Backoff;
@@ -198,7 +197,7 @@ impl Run<'_> {
             Error::Step { source, .. } | Error::Blocked { source, .. } => Some(source),
             _ => None,
         };
-        let code = source.and_then(|source| source.as_database_error()?.code().map(Cow::into_owned));
+        let code = source.and_then(code_of);
         // After an external end (57…, 58…) the statement may be partly done. After any other error of the server it was
         // not done.
         let settled = code.as_deref().is_some_and(|code| !code.starts_with("57") && !code.starts_with("58"));
@@ -274,12 +273,11 @@ fn reason(error: &Error, source: Option<&sqlx::Error>) -> String {
 
 /// Returns whether the statement was cancelled, by its time limit or by another session.
 fn is_timeout(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code().map(Cow::into_owned)).as_deref() == Some("57014")
+    code_of(error).as_deref() == Some("57014")
 }
 
 /// Returns whether a retry may succeed: a lock timeout, a deadlock in which the server cancelled this transaction, or a
 /// serialization failure. After each of these the server has rolled the transaction back.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code().map(Cow::into_owned));
-    matches!(code.as_deref(), Some("55P03" | "40P01" | "40001"))
+    matches!(code_of(error).as_deref(), Some("55P03" | "40P01" | "40001"))
 }

@@ -4,13 +4,13 @@
 //! its own: it would send messages, set times, or fail. The fill therefore fires none where the login may prevent that,
 //! and the adoption is refused where it may not.
 
+use rylie_driver::literal;
 use serde::Deserialize;
 
 use crate::connection::Connection;
 use crate::drift::Snapshot;
 use crate::error::Result;
 use crate::history::equivalents::filled_tables;
-use crate::literal::literal;
 
 /// The setting with which a session fires only the triggers that are declared for it.
 const ROLE: &str = "session_replication_role";

@@ -1,16 +1,8 @@
 //! Statements that fix a difference in the form that is safe on a live table: concurrent, `NOT VALID` first, in steps.
 
+use rylie_driver::{literal, quoted};
+
 use super::snapshot::{Column, Function, Table, Trigger};
-
-/// Quotes an identifier.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// Quotes a text.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
 
 /// Returns a column definition for `CREATE TABLE`.
 pub(super) fn column(column: &Column) -> String {

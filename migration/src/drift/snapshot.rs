@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::Connection;
-use crate::error::{Refusal, Result};
-use crate::step::Engine;
+use crate::error::Result;
 
 const SQL: &str = include_str!("snapshot.sql");
 
@@ -93,9 +92,7 @@ impl Snapshot {
 
     /// Reads the schema in one statement. Needs no right but to log in.
     pub(crate) async fn read(connection: &mut Connection) -> Result<Self> {
-        if connection.engine() == Engine::Sqlite {
-            return Err(Refusal::NotPostgres.into());
-        }
+        connection.refuse_sqlite()?;
         connection.document(SQL, "reading the schema").await
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Deviation, Drift};
+use crate::commas::at_commas;
 use crate::connection::Connection;
 use crate::error::Result;
 use crate::migrations::Migration;
@@ -112,7 +113,7 @@ fn parts(sql: &str) -> BTreeMap<String, String> {
     let inside = sql.split_once('(').map_or("", |(_, rest)| rest.rsplit_once(')').map_or(rest, |(inside, _)| inside));
     let mut parts = BTreeMap::new();
     for part in at_commas(inside) {
-        let part = words(&part);
+        let part = words(part);
         let mut names = part.split(' ');
         let first = names.next().unwrap_or_default().trim_matches('"').to_owned();
         let name = match first.to_uppercase().as_str() {
@@ -122,27 +123,6 @@ fn parts(sql: &str) -> BTreeMap<String, String> {
         };
         parts.insert(name, part);
     }
-    parts
-}
-
-/// Splits at commas outside of brackets and quotes.
-fn at_commas(text: &str) -> Vec<String> {
-    let (mut parts, mut part, mut depth, mut quote) = (Vec::new(), String::new(), 0_usize, None);
-    for letter in text.chars() {
-        match (quote, letter) {
-            (Some(open), letter) if letter == open => quote = None,
-            (None, '\'' | '"') => quote = Some(letter),
-            (None, '(') => depth += 1,
-            (None, ')') => depth = depth.saturating_sub(1),
-            (None, ',') if depth == 0 => {
-                parts.push(std::mem::take(&mut part));
-                continue;
-            }
-            _ => {}
-        }
-        part.push(letter);
-    }
-    parts.push(part);
     parts
 }
 

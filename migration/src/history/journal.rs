@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use rylie_driver::literal;
 use serde::Deserialize;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::history::checksum;
 use crate::history::record;
-use crate::literal::literal;
 use crate::migrations::Migration;
 use crate::own::{is_own, same_line};
 use crate::step::{Direction, Engine, Target};

@@ -43,5 +43,5 @@ pub(crate) fn insert(engine: Engine, name: &str) -> String {
 
 /// Returns the statement that removes the record.
 pub(crate) fn delete(name: &str) -> String {
-    format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", crate::literal::literal(name))
+    format!("DELETE FROM \"seaql_migrations\" WHERE version = {}", rylie_driver::literal(name))
 }

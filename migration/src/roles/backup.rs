@@ -3,7 +3,8 @@
 //! It belongs to the server and is in no table of ours. It is known by its attributes and by its right to connect to the
 //! database, so a restored database needs no record of it.
 
-use super::statements::identifier;
+use rylie_driver::quoted;
+
 use super::{Login, Provisioned, check_name};
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
@@ -37,7 +38,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, known: &[Pr
     let there = connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", name).await.map_err(&failed)?;
     let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
     let database = connection.value("SELECT quote_ident(current_database())").await.map_err(&failed)?;
-    let (quoted, verb) = (identifier(name), if there.is_some() { "ALTER" } else { "CREATE" });
+    let (quoted, verb) = (quoted(name), if there.is_some() { "ALTER" } else { "CREATE" });
     let mut changes = vec![
         "SET LOCAL ROLE NONE".to_owned(),
         format!("{verb} ROLE {quoted} LOGIN INHERIT BYPASSRLS"),

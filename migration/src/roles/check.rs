@@ -1,5 +1,6 @@
 //! Checks that the isolation layers apply to a login.
 
+use rylie_driver::literal;
 use serde::Serialize;
 
 use super::ours::{PROVISIONED, UNIT_ROLES};
@@ -8,7 +9,6 @@ use crate::connection::{Connection, TAKE};
 use crate::deploy::{coexistence, row_security};
 use crate::error::{Error, Result};
 use crate::guard;
-use crate::literal::literal;
 use crate::marker::{self, State};
 use crate::owners;
 use crate::session::Migrations;

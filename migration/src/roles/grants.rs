@@ -6,13 +6,14 @@
 
 use std::sync::LazyLock;
 
+use rylie_driver::{literal, quoted};
 use serde::Deserialize;
 
+use crate::commas::at_commas;
 use crate::connection::Connection;
 use crate::deploy::{aside, coexistence};
 use crate::drift::Snapshot;
 use crate::error::Result;
-use crate::literal::literal;
 use crate::migrations::{BASE_TABLES, base_tables_list};
 use crate::roles::{self, Provisioned};
 use crate::step::Engine;
@@ -93,11 +94,11 @@ impl Unexpected {
 
     /// Returns the statements that leave exactly the expected rights, in one transaction.
     pub(crate) fn fix(&self) -> String {
-        let role = if self.role == "PUBLIC" { "PUBLIC".to_owned() } else { identifier(&self.role) };
+        let role = if self.role == "PUBLIC" { "PUBLIC".to_owned() } else { quoted(&self.role) };
         let name = if self.kind == "function" {
             format!("public.{}", self.name)
         } else {
-            format!("public.{}", identifier(&self.name))
+            format!("public.{}", quoted(&self.name))
         };
         let on = format!("{} {name}", self.kind.to_uppercase());
         // `CASCADE` also revokes what the role has granted to others.
@@ -191,7 +192,7 @@ fn expected(found: &Found, provisioned: Option<&[Provisioned]>) -> Vec<String> {
     let reads = role == AUDITOR.0 && AUDITOR.1.contains(&name)
         || roles::RECORDS.contains(&name) && is_provisioned(role, provisioned);
     match of_table {
-        Some(rights) if found.kind == "table" => at_commas(rights),
+        Some(rights) if found.kind == "table" => at_commas(rights).into_iter().map(str::to_owned).collect(),
         _ if reads && found.kind == "table" => vec!["SELECT".to_owned()],
         _ => Vec::new(),
     }
@@ -213,40 +214,6 @@ fn is_readers(found: &Found, provisioned: Option<&[Provisioned]>) -> bool {
     reader && found.kind == "table" && found.name != "rylie_logins" && found.rights.iter().all(reads)
 }
 
-/// Splits `SELECT, UPDATE (a, b)` into its rights.
-fn at_commas(rights: &str) -> Vec<String> {
-    let (mut parts, mut depth) = (vec![String::new()], 0_usize);
-    for letter in rights.chars() {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(String::new());
-                continue;
-            }
-            _ => {}
-        }
-        if let Some(part) = parts.last_mut() {
-            part.push(letter);
-        }
-    }
-    parts.into_iter().map(|part| part.trim().to_owned()).collect()
-}
-
 fn words(rights: &[String]) -> String {
     if rights.is_empty() { "nothing".to_owned() } else { rights.join(", ") }
-}
-
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rights_fall_into_parts_outside_of_brackets() {
-        assert_eq!(at_commas("INSERT, SELECT, UPDATE (\"a\", b)"), ["INSERT", "SELECT", "UPDATE (\"a\", b)"]);
-    }
 }

@@ -1,6 +1,7 @@
 //! Statements that create a login and its memberships.
 
-use super::statements::identifier;
+use rylie_driver::quoted;
+
 use super::{Login, Provisioned};
 use crate::connection::{Connection, TAKE};
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::step::Target;
 /// Returns the statements that create the login. They run as the session's login and then become the owner again.
 pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login");
-    let name = identifier(&login.name);
+    let name = quoted(&login.name);
     let owner = connection.value("SELECT quote_ident(current_user)").await.map_err(&failed)?.unwrap_or_default();
     let exists =
         connection.text("SELECT 'yes' FROM pg_roles WHERE rolname = $1", &login.name).await.map_err(&failed)?;
@@ -33,7 +34,7 @@ pub(super) async fn make(connection: &mut Connection, login: &Login, row: &Provi
 /// to verify the audit log. A login inherits none of these roles.
 pub(super) async fn unit_roles(connection: &mut Connection, row: &Provisioned) -> Result<Vec<String>> {
     let failed = Error::doing("looking for the login's roles");
-    let name = identifier(&row.login);
+    let name = quoted(&row.login);
     let later = "SELECT 'yes' WHERE current_setting('server_version_num')::int >= 160000";
     let options = connection.value(later).await.map_err(&failed)?.map_or("", |_| " WITH INHERIT FALSE, SET TRUE");
     let (wanted, gone): (&[&str], &[&str]) = if row.kind == "readonly" {

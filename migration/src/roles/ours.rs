@@ -1,6 +1,6 @@
 //! Which roles are ours, and which logins are provisioned.
 
-use crate::literal::literal;
+use rylie_driver::literal;
 
 /// The roles of units and of the sealer, which the migrations create. They belong to the server and may all be missing.
 pub(crate) const UNIT_ROLES: [&str; 5] =

@@ -1,10 +1,11 @@
 //! The SQL for the logins' rights.
 
+use rylie_driver::{literal, quoted};
+
 use super::Provisioned;
 use super::ours::our_roles_list;
 use super::secrets::is_secret;
 use crate::adopt::{Catalog, Table};
-use crate::literal::literal;
 
 /// The tables that a service reads to verify that the database is its own and migrated.
 pub(crate) const RECORDS: [&str; 3] = ["rylie_database", "seaql_migrations", "rylie_migrations"];
@@ -57,18 +58,13 @@ pub(super) const TO_ENTER: [(&str, &str); 2] = [
     ),
 ];
 
-/// Quotes an identifier.
-pub(super) fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
 /// Returns the statements that record a login. Its policy marks it in the catalog, where every role may read it: during a
 /// coexistence, a login without mark counts as one of the old service. Row-level security is off on the record, so the
 /// policy has no other effect.
 pub(super) fn register(row: &Provisioned) -> [String; 3] {
     let Provisioned { login, kind, tenant, every_tenant, reason, .. } = row;
     let text = |value: &Option<String>| value.as_deref().map_or("NULL".to_owned(), literal);
-    let policy = identifier(&format!("rylie_login_{login}"));
+    let policy = quoted(&format!("rylie_login_{login}"));
     [
         format!(
             "INSERT INTO rylie_logins (login, kind, tenant, every_tenant, reason) VALUES ({}, '{kind}', {}, {every_tenant}, {}) \
@@ -79,12 +75,12 @@ pub(super) fn register(row: &Provisioned) -> [String; 3] {
             text(reason)
         ),
         format!("DROP POLICY IF EXISTS {policy} ON rylie_logins"),
-        format!("CREATE POLICY {policy} ON rylie_logins FOR SELECT TO {} USING (false)", identifier(login)),
+        format!("CREATE POLICY {policy} ON rylie_logins FOR SELECT TO {} USING (false)", quoted(login)),
     ]
 }
 
 pub(super) fn open_to_app(login: &str) -> Vec<String> {
-    vec![format!("GRANT SELECT ON {} TO {}", RECORDS.join(", "), identifier(login))]
+    vec![format!("GRANT SELECT ON {} TO {}", RECORDS.join(", "), quoted(login))]
 }
 
 /// Grants tables that the migrating role creates by hand to the platform role. The guide's default rights for the
@@ -101,9 +97,9 @@ pub(super) fn defaults(on: bool) -> Vec<String> {
 /// Revokes every right on our tables and the service's own from a login. The guide's grants for the old service gave it
 /// some.
 pub(super) fn without_rights(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
-    let name = identifier(login);
+    let name = quoted(login);
     let tables = RECORDS.into_iter().chain(known(live, own).into_iter().map(|(table, _)| table));
-    tables.map(|table| format!("REVOKE ALL ON {} FROM {name}", identifier(table))).collect()
+    tables.map(|table| format!("REVOKE ALL ON {} FROM {name}", quoted(table))).collect()
 }
 
 /// Returns the statements that revoke the login `$1`'s rights on tables and sequences to come, as far as this role may.
@@ -114,10 +110,10 @@ pub(super) const DEFAULTS: &str = "SELECT format('ALTER DEFAULT PRIVILEGES FOR R
 
 /// Revokes every right on our tables and the service's own from a reader.
 pub(super) fn without_reader(live: &Catalog, own: &Catalog, login: &str) -> Vec<String> {
-    let policy = identifier(&format!("rylie_reader_{login}"));
+    let policy = quoted(&format!("rylie_reader_{login}"));
     let mut changes = without_rights(live, own, login);
     changes.extend(
-        known(live, own).iter().map(|(table, _)| format!("DROP POLICY IF EXISTS {policy} ON {}", identifier(table))),
+        known(live, own).iter().map(|(table, _)| format!("DROP POLICY IF EXISTS {policy} ON {}", quoted(table))),
     );
     changes
 }
@@ -125,15 +121,15 @@ pub(super) fn without_reader(live: &Catalog, own: &Catalog, login: &str) -> Vec<
 /// Grants columns one by one, so that a later column stays unreadable. The policy is for this login only. Its tenant is
 /// a constant, because a session can change its own settings.
 pub(super) fn open_to_reader(live: &Catalog, own: &Catalog, row: &Provisioned) -> Vec<String> {
-    let name = identifier(&row.login);
-    let policy = identifier(&format!("rylie_reader_{}", row.login));
+    let name = quoted(&row.login);
+    let policy = quoted(&format!("rylie_reader_{}", row.login));
     let mut changes: Vec<String> = vec![format!("GRANT SELECT ON {} TO {name}", RECORDS.join(", "))];
     for (table, current) in known(live, own) {
         let (of_tenants, protected) = (current.columns.contains_key("tenantId"), is_protected(live, table));
         let readable = if of_tenants { protected } else { row.every_tenant && table != "rylie_logins" };
         let columns = columns(live, table, current);
         if readable && !columns.is_empty() && !RECORDS.contains(&table) {
-            changes.push(format!("GRANT SELECT ({}) ON {} TO {name}", columns.join(", "), identifier(table)));
+            changes.push(format!("GRANT SELECT ({}) ON {} TO {name}", columns.join(", "), quoted(table)));
         }
         let condition = match (&row.tenant, row.every_tenant) {
             (_, true) => "true".to_owned(),
@@ -141,7 +137,7 @@ pub(super) fn open_to_reader(live: &Catalog, own: &Catalog, row: &Provisioned) -
             (None, false) => continue,
         };
         if of_tenants && protected {
-            let on = identifier(table);
+            let on = quoted(table);
             changes.push(format!("CREATE POLICY {policy} ON {on} FOR SELECT TO {name} USING ({condition})"));
         }
     }
@@ -162,5 +158,5 @@ fn is_protected(live: &Catalog, table: &str) -> bool {
 fn columns(live: &Catalog, table: &str, current: &Table) -> Vec<String> {
     let there = |column: &&String| live.tables.get(table).is_some_and(|table| table.columns.contains_key(*column));
     let open = current.columns.keys().filter(there).filter(|column| !is_secret(table, column));
-    open.map(|column| identifier(column)).collect()
+    open.map(|column| quoted(column)).collect()
 }

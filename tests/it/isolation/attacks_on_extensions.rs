@@ -89,7 +89,11 @@ async fn an_extension_that_is_protected_well_holds() {
         .attacks()
         .iter()
         .filter(|attack| attack.name.starts_with("Note: ") || attack.name.starts_with("notes: "));
-    assert_eq!(own.count(), 6, "four on the table, and the service behind both layers and behind the filter alone");
+    assert_eq!(
+        own.count(),
+        6,
+        "four on the table, and the service behind both isolation layers and behind the tenant filter"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

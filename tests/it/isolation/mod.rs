@@ -63,7 +63,7 @@ pub(crate) async fn world_without_policies() -> rylie_testkit::Result<World> {
     }
     raw.run("INSERT INTO \"Agency\" (id, name, \"updatedAt\") VALUES ('witness', 'n', now())").await;
     let seen = raw.as_tenant("nobody", "SELECT id FROM \"Agency\"").await.unwrap();
-    assert_eq!(seen, ["witness"], "row-level security is still on");
+    assert_eq!(seen, ["witness"], "row-level security still holds");
     raw.run("DELETE FROM \"Agency\"").await;
     Ok(world)
 }

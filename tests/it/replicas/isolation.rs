@@ -100,7 +100,7 @@ async fn the_tenant_filter_alone_keeps_tenants_apart_on_the_replica() {
     }
     caught_up(&*world.store(), &two.ours.scope()).await;
     let seen = as_tenant(&world, &replica, "nobody", "SELECT count(*) FROM \"Request\"").await;
-    assert_eq!(seen, 2, "row-level security is still on");
+    assert_eq!(seen, 2, "row-level security still holds");
 
     for (options, server) in however_opened() {
         two.stand_apart(options, server).await;

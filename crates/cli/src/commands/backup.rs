@@ -5,7 +5,6 @@ mod keep;
 mod restore;
 mod verify;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,8 +17,8 @@ use serde_json::{Value, json};
 
 use super::{audit, maintain};
 use crate::arguments::Global;
-use crate::failure::{Failure, Result, in_one_line};
-use crate::report::Report;
+use crate::failure::{Failure, Result};
+use crate::report::{Report, done_or_warn};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie backup create --out /var/backups/rylie --verify")]
@@ -43,7 +42,7 @@ struct Place {
 
 /// Which signatures are believed
 #[derive(Args, Debug)]
-struct Trust {
+struct TrustArgs {
     /// Believe this key too (several times: these); the key that seals the audit log is believed where it is readable
     #[arg(long, value_name = "KEY", env = "RYLIE_AUDIT_PUBLIC_KEY", value_delimiter = ',')]
     public_key: Vec<String>,
@@ -75,7 +74,7 @@ struct DrillArgs {
     #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 
     /// Accept a backup without a signature, such as one from before the key that seals the audit log
     #[arg(long)]
@@ -142,7 +141,7 @@ impl Place {
     }
 }
 
-impl Trust {
+impl TrustArgs {
     /// The keys of the flag, of the settings, and of the signing key that can be read.
     fn keys(&self, settings: &Config, key: Option<&SigningKey>) -> Result<Vec<PublicKey>> {
         let mut keys = settings.known_audit_keys()?;
@@ -183,28 +182,15 @@ fn document(backup: &Made) -> Value {
 
 /// Whether the event is in the audit log. A login that may only read cannot record it; the backup is not worse for it.
 async fn recorded(settings: &Config, event: Event) -> bool {
-    let outcome = settings.record_backup(event).await;
-    if let Err(error) = &outcome {
-        let cause = in_one_line(error);
-        // With standard error closed there is no reader.
-        let _ = writeln!(io::stderr(), "rylie: warning: this is not in the audit log: {cause}");
-    }
-    outcome.is_ok()
+    done_or_warn(&settings.record_backup(event).await, "this is not in the audit log")
 }
 
 /// Brings the list of erasures up to date, where the key that signs it can be read. The list of before stays otherwise.
 pub(super) async fn note_erasures(settings: &Config, folder: &BackupFolder, key: Option<&SigningKey>) {
     let Some(key) = key else { return };
-    if settings.is_file_missing() {
-        return;
-    }
-    if let Err(error) = settings.note_erasures(folder, key).await {
-        let cause = in_one_line(&error);
-        // With standard error closed there is no reader.
-        let _ = writeln!(
-            io::stderr(),
-            "rylie: warning: the list of erasures in the folder of the backups is not up to date: {cause}"
-        );
+    if !settings.is_file_missing() {
+        let noted = settings.note_erasures(folder, key).await;
+        done_or_warn(&noted, "the list of erasures in the folder of the backups is not up to date");
     }
 }
 

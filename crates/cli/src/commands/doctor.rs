@@ -58,7 +58,7 @@ struct Look {
     #[arg(long, value_name = "CHECK=NUMBER", value_parser = threshold)]
     threshold: Vec<Threshold>,
     /// The size of the database's disk, for the days until it is full
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     disk_capacity: Option<i64>,
     /// Read whole tables, verify the whole audit log, and open every secret (which is recorded)
     #[arg(long)]
@@ -143,8 +143,4 @@ fn earlier(path: &Path) -> Result<DoctorReport> {
 
 fn threshold(text: &str) -> std::result::Result<Threshold, String> {
     text.parse().map_err(|error: rylie_db::maintenance::Error| error.to_string())
-}
-
-fn bytes(text: &str) -> std::result::Result<i64, String> {
-    parse_bytes(text).map_err(|error| error.to_string())
 }

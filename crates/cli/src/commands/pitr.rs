@@ -6,19 +6,17 @@ mod drill;
 mod restore;
 mod status;
 
-use std::io::{self, Write};
-
 use clap::{Args, Subcommand, ValueEnum};
 use rylie_db::Config;
 use rylie_db::audit::Action;
-use rylie_db::maintenance::{BackupCheck, CheckStatus, PitrFolder};
+use rylie_db::maintenance::PitrFolder;
 use serde_json::json;
 
 use super::maintain;
 use super::superuser::refuse_foreign_code;
 use crate::arguments::Global;
-use crate::failure::{Failure, Result, in_one_line};
-use crate::report::{Report, table};
+use crate::failure::{Failure, Result};
+use crate::report::{Report, done_or_warn};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  rylie pitr init && rylie pitr base && rylie pitr status")]
@@ -119,22 +117,5 @@ impl Pitr {
 
 /// Whether it is in the audit log. A login that may only read cannot record it, and a lost database cannot either.
 async fn recorded(settings: &Config, action: Action, id: &str, facts: &[(&'static str, String)]) -> bool {
-    let outcome = settings.record_pitr(action, id, facts).await;
-    if let Err(error) = &outcome {
-        let cause = in_one_line(error);
-        // With standard error closed there is no reader.
-        let _ = writeln!(io::stderr(), "rylie: warning: this is not in the audit log: {cause}");
-    }
-    outcome.is_ok()
-}
-
-fn listed(checks: &[BackupCheck]) -> String {
-    table(checks.iter().map(|check| {
-        let status = match check.status {
-            CheckStatus::Ok => "ok    ",
-            CheckStatus::Failed => "FAILED",
-            CheckStatus::NotChecked => "-     ",
-        };
-        (check.id.as_str(), format!("{status}  {}", check.detail))
-    }))
+    done_or_warn(&settings.record_pitr(action, id, facts).await, "this is not in the audit log")
 }

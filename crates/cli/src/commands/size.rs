@@ -31,7 +31,7 @@ const TENANTS: usize = 20;
 #[command(after_help = "Example:\n  rylie size --alert-above 10GB --notify mailto:ops@example.com")]
 pub(crate) struct Size {
     /// Alert above this size: a number with kB, MB, GB or TB
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     alert_above: Option<i64>,
     /// The target: mailto:ADDRESS (by the setting `smtp_url`) or a webhook's https:// address; may be given several
     /// times
@@ -149,8 +149,4 @@ fn report(sizes: &Sizes, growth: Option<Growth>) -> Report {
     let mut document = json!(sizes);
     document["growth"] = growth.map_or(Value::Null, |growth| json!(growth));
     Report::new(document, text)
-}
-
-fn bytes(text: &str) -> std::result::Result<i64, String> {
-    parse_bytes(text).map_err(|error| error.to_string())
 }

@@ -17,8 +17,8 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 
 pub(super) use checks::UNSIGNED;
-use checks::signature;
-pub(crate) use checks::{audit, schema, secrets};
+pub(crate) use checks::schema;
+use checks::{audit, secrets, signature};
 
 /// The checks that need a restored copy, in their order.
 const OF_THE_COPY: [&str; 9] =
@@ -62,7 +62,7 @@ impl Drilled {
     pub fn failure(&self) -> Option<&BackupCheck> {
         let mut failed = self.checks.iter().filter(|check| check.is_failed());
         let first = failed.next()?;
-        if first.detail == UNSIGNED { Some(failed.next().unwrap_or(first)) } else { Some(first) }
+        if first.is_unsigned() { Some(failed.next().unwrap_or(first)) } else { Some(first) }
     }
 }
 
@@ -79,7 +79,7 @@ impl Config {
             vec![self.origin(backup).await, signature(backup, &trusted, drill.unsigned).await?, self.keys(backup)?];
         checks.push(backup.check_files().await?);
         // The checks of the copy name the defects of a backup that a stranger made.
-        let ends = |check: &BackupCheck| check.is_failed() && check.detail != UNSIGNED;
+        let ends = |check: &BackupCheck| check.is_failed() && !check.is_unsigned();
         let open = if checks.iter().any(ends) {
             None
         } else {
@@ -151,16 +151,10 @@ impl Config {
     ) -> Result<Option<f64>> {
         let took = match scratch.restore(backup, drill.jobs, drill.progress).await {
             Ok(took) => took,
-            Err(MaintenanceError::Program { reason, .. }) => {
+            Err(MaintenanceError::Program { reason, .. } | MaintenanceError::BackupDamaged { reason, .. }) => {
                 let id = if reason.contains("violates foreign key constraint") { "foreign_keys" } else { "restore" };
                 checks.push(BackupCheck::failed(id, reason));
                 let others = OF_THE_COPY.iter().filter(|other| **other != id);
-                checks.extend(others.map(|other| BackupCheck::not_checked(other, "the restore failed")));
-                return Ok(None);
-            }
-            Err(MaintenanceError::BackupDamaged { reason, .. }) => {
-                checks.push(BackupCheck::failed("restore", reason));
-                let others = OF_THE_COPY.iter().filter(|other| **other != "restore");
                 checks.extend(others.map(|other| BackupCheck::not_checked(other, "the restore failed")));
                 return Ok(None);
             }
@@ -173,17 +167,26 @@ impl Config {
         if drill.attacks {
             checks.push(scratch.attack().await?);
         }
-        let config = self.of_scratch(scratch.url());
-        let database = Database::connect(config).await?;
-        let audit = audit(&database, backup.manifest.checkpoint.as_deref(), drill.outside.clone()).await;
-        let secrets = if backup.manifest.keys.is_empty() && self.keyring.is_none() {
+        checks.extend(self.check_contents(scratch.url(), &backup.manifest, drill.outside.clone()).await?);
+        Ok(Some(took.as_secs_f64()))
+    }
+
+    /// The checks of the audit log and of the sealed values in a restored copy.
+    pub(crate) async fn check_contents(
+        &self,
+        url: &str,
+        manifest: &Manifest,
+        outside: Outside,
+    ) -> Result<[BackupCheck; 2]> {
+        let database = Database::connect(self.of_scratch(url)).await?;
+        let audit = audit(&database, manifest.checkpoint.as_deref(), outside).await;
+        let secrets = if manifest.keys.is_empty() && self.keyring.is_none() {
             Ok(BackupCheck::ok("secrets", "no value is sealed"))
         } else {
             secrets(&database).await
         };
         database.close().await;
-        checks.extend([audit?, secrets?]);
-        Ok(Some(took.as_secs_f64()))
+        Ok([audit?, secrets?])
     }
 
     /// The same keys for another database, and nothing that leads back to this one.

@@ -5,7 +5,7 @@ use std::path::Path;
 use rylie_audit::{Action, Event, PublicKey};
 use rylie_entities::{Env, SystemEnv};
 use rylie_maintenance::{
-    Backup, BackupFolder, ClosedDatabase, Erasure, Error as MaintenanceError, OpenBackup, RepeatedErasures,
+    Backup, BackupFolder, ClosedDatabase, Erasure, Error as MaintenanceError, Manifest, OpenBackup, RepeatedErasures,
     Replacement, repeat_erasures, restore_into,
 };
 use rylie_migration::{Environment, Migrations, guard_destructive};
@@ -166,28 +166,13 @@ impl Config {
         Ok(())
     }
 
-    /// Repeats erasures in the database at `url`, a copy. One that is marked as production is marked as staging
-    /// meanwhile.
+    /// Repeats erasures in the database at `url`, a copy; see [`in_copy`](Self::in_copy).
     pub(crate) async fn repeat_erasures(&self, id: &str, url: &str, erasures: &[Erasure]) -> Result<RepeatedErasures> {
         if erasures.is_empty() {
             return Ok(RepeatedErasures::default());
         }
-        let mut config = self.of_scratch(url);
-        config.keyring = None;
-        let mut migrations = Migrations::connect(url).await?;
-        let environment = migrations.mark().await?.map(|mark| mark.environment);
-        if environment == Some(Environment::Production) {
-            let reason = format!("erasures after the backup {id} are repeated");
-            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
-        }
-        let database = Database::connect(config).await?;
-        let repeated = repeat_erasures(&*database.store(), erasures).await;
-        database.close().await;
-        let repeated = repeated?;
-        if environment == Some(Environment::Production) {
-            migrations.mark_environment(Environment::Production, None).await?;
-        }
-        Ok(repeated)
+        let repeat = async |copy: &Database| Ok(repeat_erasures(&*copy.store(), erasures).await?);
+        self.in_copy(id, url, true, repeat).await
     }
 
     /// Erasures, retention and the record, before anyone uses the copy.
@@ -198,38 +183,46 @@ impl Config {
         erasures: &[Erasure],
         replaced: Option<&str>,
     ) -> Result<Restored> {
-        let manifest = &open.manifest;
-        let mut config = self.of_scratch(url);
-        config.keyring = None;
-        let mut migrations = Migrations::connect(url).await?;
-        let environment = migrations.mark().await?.map(|mark| mark.environment);
-        let is_marked = environment == Some(Environment::Production) && !erasures.is_empty();
-        if is_marked {
-            let reason = format!("erasures after the backup {} are repeated", manifest.id);
-            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
-        }
-        let database = Database::connect(config).await?;
-        let finished = async {
-            let erased = repeat_erasures(&*database.store(), erasures).await?;
-            let is_current = database.is_current(&manifest.migrations);
-            let retained = if is_current { Some(database.apply_retention().await?) } else { None };
-            let event = Event::new(Action::BackupRestored).on_row("Backup", &manifest.id).with("erased_again", &erased);
-            let event = match replaced {
-                Some(kept_as) => event.with("replaced_is_kept_as", kept_as),
-                None => event,
-            };
-            let unit = database.store().platform(Grant::job("backup", "to record that it was restored")?).await?;
+        let Manifest { id, migrations, .. } = &open.manifest;
+        let finish = async |copy: &Database| {
+            let erased = repeat_erasures(&*copy.store(), erasures).await?;
+            let retained = if copy.is_current(migrations) { Some(copy.apply_retention().await?) } else { None };
+            let event = Event::new(Action::BackupRestored).on_row("Backup", id).with("erased_again", &erased);
+            let event = replaced.into_iter().fold(event, |event, kept_as| event.with("replaced_is_kept_as", kept_as));
+            let unit = copy.store().platform(Grant::job("backup", "to record that it was restored")?).await?;
             unit.audit().record(event).await?;
             unit.commit().await?;
             Ok(Restored { erased, retained, kept_as: None })
         };
-        let finished: Result<Restored> = finished.await;
+        self.in_copy(id, url, !erasures.is_empty(), finish).await
+    }
+
+    /// Does work in the database at `url`, a copy, without the keys. With `erases` a copy that is marked as production is
+    /// marked as staging meanwhile.
+    async fn in_copy<T>(
+        &self,
+        id: &str,
+        url: &str,
+        erases: bool,
+        work: impl AsyncFnOnce(&Database) -> Result<T>,
+    ) -> Result<T> {
+        let mut config = self.of_scratch(url);
+        config.keyring = None;
+        let mut migrations = Migrations::connect(url).await?;
+        let environment = migrations.mark().await?.map(|mark| mark.environment);
+        let is_marked = erases && environment == Some(Environment::Production);
+        if is_marked {
+            let reason = format!("erasures after the backup {id} are repeated");
+            migrations.mark_environment(Environment::Staging, Some(&reason)).await?;
+        }
+        let database = Database::connect(config).await?;
+        let done = work(&database).await;
         database.close().await;
-        let finished = finished?;
+        let done = done?;
         if is_marked {
             migrations.mark_environment(Environment::Production, None).await?;
         }
-        Ok(finished)
+        Ok(done)
     }
 }
 

@@ -12,9 +12,8 @@ use rylie_maintenance::{
 };
 
 use crate::backup::Drilled;
-use crate::backup::drill::{audit, schema, secrets};
+use crate::backup::drill::schema;
 use crate::config::Config;
-use crate::database::Database;
 use crate::error::{Error, Result};
 
 /// How long the WAL may take to arrive.
@@ -143,15 +142,7 @@ impl Config {
         checks.extend(replayed.compare(noted).await?);
         let url = replayed.server.url();
         checks.extend(schema(&url, self.schema()).await?);
-        let database = Database::connect(self.of_scratch(&url)).await?;
-        let log = audit(&database, noted.checkpoint(), drill.outside.clone()).await;
-        let values = if noted.manifest().keys.is_empty() && self.keyring.is_none() {
-            Ok(BackupCheck::ok("secrets", "no value is sealed"))
-        } else {
-            secrets(&database).await
-        };
-        database.close().await;
-        checks.extend([log?, values?]);
+        checks.extend(self.check_contents(&url, noted.manifest(), drill.outside.clone()).await?);
         Ok(())
     }
 

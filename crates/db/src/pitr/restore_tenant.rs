@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::{DateTime, SecondsFormat, Utc};
 use rylie_audit::{Action, PublicKey};
 use rylie_entities::TenantId;
-use rylie_maintenance::{BackupFolder, Erasure, Replayed};
+use rylie_maintenance::{Erasure, Replayed};
 use rylie_repositories::Progress;
 
 use super::PitrSource;
@@ -46,7 +46,9 @@ impl Config {
 
     async fn restore_tenant_of(&self, live: &Database, restore: &RestoreTenantAt<'_>) -> Result<RestoredTenant> {
         refuse_target(live, None).await?;
-        let erasures = self.erasures_of(live, restore.trusted).await?;
+        let database = live.stored_fingerprint().await?;
+        let of_database = |erasure: &Erasure| database.as_ref() == Some(&erasure.database);
+        let erasures = self.listed_erasures(Some(restore.trusted), of_database).await?;
         // The replay ends at a commit after the time, and there may be none yet.
         let time = restore.time.to_rfc3339_opts(SecondsFormat::Micros, true);
         let facts = [("target", time.clone()), ("phase", "begun".to_owned())];
@@ -60,14 +62,6 @@ impl Config {
         let restored = restored?;
         removed?;
         Ok(restored)
-    }
-
-    async fn erasures_of(&self, live: &Database, trusted: &[PublicKey]) -> Result<Vec<Erasure>> {
-        let Some(folder) = self.backups().map(BackupFolder::new).transpose()? else { return Ok(Vec::new()) };
-        let (mut erasures, database) =
-            (folder.erasures(trusted).await?.unwrap_or_default(), live.stored_fingerprint().await?);
-        erasures.retain(|erasure| database.as_ref() == Some(&erasure.database));
-        Ok(erasures)
     }
 
     async fn take_from(

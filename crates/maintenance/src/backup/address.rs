@@ -98,6 +98,12 @@ pub(super) fn file_of(url: &str) -> Result<String> {
         .ok_or_else(|| Error::invalid("the target", "the backup is a SQLite file; name sqlite://file.db"))
 }
 
+/// A text as a part of a URL.
+pub(crate) fn encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// Replaces `%2F` and the like by the characters they stand for.
 fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
@@ -113,7 +119,7 @@ fn decoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Address;
+    use super::{Address, encoded};
 
     fn variable(url: &str, name: &str) -> Option<String> {
         let variables = Address::parse(url).unwrap().variables();
@@ -133,6 +139,12 @@ mod tests {
         ] {
             assert_eq!(variable(url, name).as_deref(), Some(value), "{name}");
         }
+    }
+
+    #[test]
+    fn parts_of_a_url_are_encoded() {
+        assert_eq!(encoded("/tmp/a b"), "%2Ftmp%2Fa%20b");
+        assert_eq!(encoded("a b/ü"), "a%20b%2F%C3%BC");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Attacks on tenant isolation in a restored copy, by SQL in the tenant's role: what the policies must refuse there too.
 
+use rylie_driver::literal;
 use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::check::BackupCheck;
@@ -94,8 +95,4 @@ async fn holds(connection: &mut PgConnection, tenant: &str, sql: &str) -> sqlx::
         Err(sqlx::Error::Database(error)) => Ok(error.code().as_deref() != Some("23505")),
         Err(error) => Err(error),
     }
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::check::BackupCheck;
-use super::checksum::write_file;
 use super::place::Place;
 use crate::error::{Error, Result};
+use crate::files::{remove_file, write_file};
 
 const KIND: &str = "recovery certificate";
 
@@ -72,10 +72,7 @@ impl RecoveryCertificate {
     /// kind, which stays.
     pub fn withdraw(path: &Path) -> Result<()> {
         Self::refuse_other_file(path)?;
-        match fs::remove_file(path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::file("removing", path)(error)),
-            _ => Ok(()),
-        }
+        remove_file(path)
     }
 
     /// Reads a certificate whose signature is valid under the key that it names. The caller decides whether this key is

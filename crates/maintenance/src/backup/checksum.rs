@@ -1,12 +1,11 @@
-//! SHA-256 of files and texts, and writing so that it survives a loss of power.
+//! SHA-256 of files and texts.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
 use ring::digest::{Context, SHA256};
 use ring::rand::{SecureRandom, SystemRandom};
-use rylie_crypto::owner_only;
 
 use super::manifest::BackupFile;
 use crate::error::{Error, Result};
@@ -64,20 +63,4 @@ impl<W: Write> Write for Measured<W> {
     fn flush(&mut self) -> std::io::Result<()> {
         self.to.flush()
     }
-}
-
-/// Writes a file for its owner alone, under another name first; it is on disk when this returns.
-pub(crate) fn write_file(path: &Path, text: &str) -> Result<()> {
-    let failed = Error::file("writing", path);
-    let other = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    let mut file = owner_only(options.write(true).create(true).truncate(true)).open(&other).map_err(&failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(&failed)?;
-    fs::rename(&other, path).map_err(&failed)?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Makes the names in a folder survive a loss of power.
-pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(Error::file("syncing", folder))
 }

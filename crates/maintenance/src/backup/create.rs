@@ -12,15 +12,16 @@ use rylie_audit::SigningKey;
 use rylie_repositories::Progress;
 
 use super::backup_folder::{Backup, BackupFolder};
-use super::checksum::{of_file, sync_folder};
+use super::checksum::of_file;
 use super::encryption::{ENDING, EncryptTo, Recipient};
 use super::manifest::{BackupEncryption, BackupFile, FORMAT, Manifest, STREAM_FORMAT};
 use super::open::{DETAILS, Details};
 use super::place::Incomplete;
 use super::stream::Stream;
-use super::survey::Survey;
+use super::survey::{NO_MARKER, Survey};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::files::{blocking, sync_folder};
 
 pub(super) use postgres::{ARCHIVE, DUMP};
 pub(super) use sqlite::{FILE, open};
@@ -110,42 +111,24 @@ async fn make(
     } else {
         postgres::copy(engine, incomplete, copying).await?
     };
-    let Copied { mut survey, server, tool, mut files } = copied;
-    let fingerprint = survey.fingerprint.ok_or_else(|| Error::BackupRefused {
-        reason: "the database has no environment marker; run `rylie migrate deploy` or `rylie adopt` first".to_owned(),
-    })?;
+    let Copied { survey, server, tool, mut files } = copied;
+    let no_marker = || Error::BackupRefused { reason: NO_MARKER.to_owned() };
+    let mut manifest = survey.into_manifest(made_at).ok_or_else(no_marker)?;
     let mut details = Details::default();
     if recipient.is_some() {
-        details =
-            Details { contents: std::mem::take(&mut survey.contents), tenants: std::mem::take(&mut survey.tenants) };
+        details = Details {
+            contents: std::mem::take(&mut manifest.contents),
+            tenants: std::mem::take(&mut manifest.tenants),
+        };
         let text = serde_json::to_vec(&details).unwrap_or_default();
         let name = format!("{DETAILS}{ENDING}");
         let stream = Stream::of(Box::new(Cursor::new(text)), recipient, 0);
         files.insert(name.clone(), incomplete.stream(&name, stream).await?);
     }
     let is_folder = !files.contains_key(&stored(ARCHIVE, encryption.is_some())) && encryption.is_none();
-    let manifest = Manifest {
-        format: if is_folder { FORMAT } else { STREAM_FORMAT },
-        id,
-        made_at,
-        engine: if engine.is_sqlite() { "sqlite" } else { "postgres" }.to_owned(),
-        server,
-        tool,
-        fingerprint,
-        migrations: survey.migrations,
-        log_position: survey.log_position,
-        rows: survey.rows,
-        contents: survey.contents,
-        tenants: survey.tenants,
-        checkpoint: survey.checkpoint,
-        public_keys: survey.public_keys,
-        keys: survey.keys.into_iter().collect(),
-        roles: survey.roles,
-        extensions: survey.extensions,
-        locale: survey.locale,
-        encryption,
-        files,
-    };
+    let format = if is_folder { FORMAT } else { STREAM_FORMAT };
+    let engine = if engine.is_sqlite() { "sqlite" } else { "postgres" }.to_owned();
+    let manifest = Manifest { format, id, engine, server, tool, encryption, files, ..manifest };
     Ok((manifest, details))
 }
 
@@ -157,8 +140,7 @@ fn stored(name: &str, is_encrypted: bool) -> String {
 /// Protects, syncs and measures the files of a folder.
 async fn measured(folder: &Path) -> Result<BTreeMap<String, BackupFile>> {
     let of = folder.to_owned();
-    let files = tokio::task::spawn_blocking(move || sealed_files(&of)).await;
-    files.map_err(|error| Error::file("reading", folder)(std::io::Error::other(error)))?
+    blocking("reading a new backup", move || sealed_files(&of)).await
 }
 
 /// Every file below a folder with its checksum: for its owner alone, and on disk.

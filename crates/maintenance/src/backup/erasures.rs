@@ -2,17 +2,29 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_audit::{Action, PublicKey, SignedDocument, SigningKey};
-use rylie_repositories::{AuditFilter, Error as DataError, Grant, PageRequest, PlatformUnit, Store, StoreExt};
+use rylie_repositories::{AuditFilter, Error as DataError, PageRequest, PlatformUnit, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::backup_folder::BackupFolder;
 use crate::error::{Error, Result};
 use crate::tenant::{erase_tenant, tenant_named};
+use crate::work::Work;
 
 const FILE: &str = "erasures.txt";
 const KIND: &str = "list of erasures";
-const DOING: &str = "reading which tenants and users were erased";
+
+const NOTING: Work = Work {
+    job: "backup",
+    reason: "which erasures a restore must repeat",
+    doing: "reading which tenants and users were erased",
+};
+
+const REPEATING: Work = Work {
+    job: "backup",
+    reason: "erasures after the backup are repeated",
+    doing: "repeating erasures in the restored copy",
+};
 
 /// A transaction may commit its record some time after the record's own time.
 const OVERLAP: TimeDelta = TimeDelta::days(1);
@@ -67,13 +79,11 @@ pub async fn note_erasures(
     trusted: &[PublicKey],
     database: &str,
 ) -> Result<usize> {
-    let failed = Error::doing(DOING);
     let found = folder.erasures(&[trusted, &[key.public()]].concat()).await?;
     let is_new = found.is_none();
     let mut list = found.unwrap_or_default();
     let newest = list.iter().filter(|erasure| erasure.database == database).map(|erasure| erasure.at).max();
-    let grant = Grant::job("backup", "which erasures a restore must repeat").map_err(&failed)?;
-    let unit = store.platform(grant).read_only().on_primary().await.map_err(&failed)?;
+    let unit = NOTING.read(store).await?;
     let before = list.len();
     for (action, kind) in [(Action::TenantErased, "tenant"), (Action::UserDeleted, "user")] {
         let filter = AuditFilter {
@@ -84,7 +94,7 @@ pub async fn note_erasures(
         let mut offset = 0;
         loop {
             let page = PageRequest::new(PageRequest::MAX_LIMIT, offset);
-            let records = unit.audit().list(filter.clone(), page).await.map_err(&failed)?.items;
+            let records = unit.done(unit.audit().list(filter.clone(), page).await)?.items;
             let end = (records.len() as u64) < PageRequest::MAX_LIMIT;
             for record in records {
                 let (id, at) = (record.id.to_string(), record.created_at.utc());
@@ -115,23 +125,21 @@ pub async fn note_erasures(
 /// marked as production while this runs: [`Error::Data`] ([`Protected`](rylie_repositories::Error::Protected)). A unit
 /// for each erasure.
 pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<RepeatedErasures> {
-    let failed = Error::doing("repeating erasures in the restored copy");
     let mut repeated = RepeatedErasures::default();
     if erasures.is_empty() {
         return Ok(repeated);
     }
-    let begin = begin_of_log(store).await.map_err(&failed)?;
+    let begin = begin_of_log(store).await?;
     let reaches = |erasure: &&Erasure| begin.is_none_or(|begin| erasure.at >= begin);
     for erasure in erasures.iter().filter(reaches) {
-        let grant = Grant::job("backup", "erasures after the backup are repeated").map_err(&failed)?;
-        let unit = store.platform(grant).await.map_err(&failed)?;
-        if is_recorded(&*unit, erasure).await.map_err(&failed)? {
+        let unit = REPEATING.open_with_pauses(store).await?;
+        if unit.done(is_recorded(&*unit, erasure).await)? {
             continue;
         }
         if erasure.kind == "user" {
             let user = erasure.id.parse().map_err(|_| Error::NotATenant)?;
-            let found = unit.tenant_transfer().erase_user(&user).await.map_err(&failed)?;
-            unit.commit().await.map_err(&failed)?;
+            let found = unit.tenant_transfer().erase_user(&user).await;
+            let found = unit.commit(found).await?;
             repeated.users.extend(found.then(|| erasure.id.clone()));
             continue;
         }
@@ -146,11 +154,11 @@ pub async fn repeat_erasures(store: &dyn Store, erasures: &[Erasure]) -> Result<
 }
 
 /// The time of the oldest audit record: retention has removed the earlier ones.
-async fn begin_of_log(store: &dyn Store) -> rylie_repositories::Result<Option<DateTime<Utc>>> {
-    let unit = store.platform(Grant::job("backup", "erasures after the backup are repeated")?).await?;
+async fn begin_of_log(store: &dyn Store) -> Result<Option<DateTime<Utc>>> {
+    let unit = REPEATING.open_with_pauses(store).await?;
     let page = |offset| unit.audit().list(AuditFilter::default(), PageRequest::new(1, offset));
-    let total = page(0).await?.total;
-    let oldest = page(total.saturating_sub(1)).await?.items.pop();
+    let total = unit.done(page(0).await)?.total;
+    let oldest = unit.done(page(total.saturating_sub(1)).await)?.items.pop();
     Ok(oldest.and_then(|record| record.created_at.utc().checked_sub_signed(OVERLAP)))
 }
 

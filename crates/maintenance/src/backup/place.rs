@@ -1,8 +1,8 @@
 //! The place of backups: a folder, or a prefix in object storage.
 
+#[cfg(feature = "object-storage")]
 mod host_lock;
 mod incomplete;
-mod local;
 #[cfg(feature = "object-storage")]
 mod objects;
 
@@ -11,11 +11,14 @@ use std::io::Read;
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 pub(super) use incomplete::Incomplete;
-use local::LocalBackup;
 #[cfg(feature = "object-storage")]
 use objects::{ObjectBackup, Objects};
+
+/// The file in a folder of backups that is locked while one is written or removed.
+const LOCK: &str = ".lock";
 
 /// The prefix of a place in object storage.
 const OBJECTS: &str = "s3://";
@@ -69,7 +72,7 @@ impl Place {
     /// The names of the backups, in no order. Empty where the folder does not exist. A backup that is being written has none.
     pub(super) async fn ids(&self) -> Result<Vec<String>> {
         match self {
-            Self::Folder(folder) => local::names(folder, |name| !name.starts_with('.')),
+            Self::Folder(folder) => files::names(folder, |name| !name.starts_with('.') && folder.join(name).is_dir()),
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.ids().await,
         }
@@ -78,7 +81,10 @@ impl Place {
     /// The size of each file of a backup that is there, by its name within the backup.
     pub(super) async fn sizes(&self, id: &str, names: &[&String]) -> Result<BTreeMap<String, u64>> {
         match self {
-            Self::Folder(folder) => Ok(local::sizes(&folder.join(id), names)),
+            Self::Folder(folder) => {
+                let size = |name: &&String| Some(((*name).clone(), folder.join(id).join(name).metadata().ok()?.len()));
+                Ok(names.iter().filter_map(size).collect())
+            }
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.sizes(id).await,
         }
@@ -87,7 +93,7 @@ impl Place {
     /// Reads a small file; `None` if there is none.
     pub(super) async fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         match self {
-            Self::Folder(folder) => local::read(&folder.join(name)),
+            Self::Folder(folder) => files::read(&folder.join(name)),
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.read(name).await,
         }
@@ -97,8 +103,8 @@ impl Place {
     pub(super) async fn write(&self, name: &str, text: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => {
-                local::make(folder)?;
-                super::checksum::write_file(&folder.join(name), text)
+                files::make_private(folder)?;
+                files::write_file(&folder.join(name), text)
             }
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.write(name, text.as_bytes().to_vec()).await,
@@ -108,7 +114,7 @@ impl Place {
     /// Removes a file, if there is one.
     pub(super) async fn remove_file(&self, name: &str) -> Result<()> {
         match self {
-            Self::Folder(folder) => local::remove_file(&folder.join(name)),
+            Self::Folder(folder) => files::remove_file(&folder.join(name)),
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.remove(name).await,
         }
@@ -117,7 +123,7 @@ impl Place {
     /// Removes a backup: it is gone from every list first.
     pub(super) async fn remove_backup(&self, id: &str) -> Result<()> {
         match self {
-            Self::Folder(folder) => local::remove_backup(folder, id),
+            Self::Folder(folder) => files::remove_entry(folder, &folder.join(LOCK), id),
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => objects.remove_backup(id).await,
         }
@@ -140,7 +146,10 @@ impl Place {
     #[cfg_attr(not(feature = "object-storage"), expect(unused_variables, reason = "a folder makes its names itself"))]
     pub(super) async fn begin(&self, id: &str) -> Result<Incomplete> {
         match self {
-            Self::Folder(folder) => Ok(Incomplete::Folder(LocalBackup::begin(folder)?)),
+            Self::Folder(folder) => {
+                files::make_private(folder)?;
+                Ok(Incomplete::Folder(files::begin_entry(folder, &folder.join(LOCK))?))
+            }
             #[cfg(feature = "object-storage")]
             Self::Objects(objects) => Ok(Incomplete::Objects(ObjectBackup::begin(objects, id).await?)),
         }

@@ -1,13 +1,13 @@
 //! A folder for a plain copy of a database that must not reach the medium of the backups.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use rylie_crypto::owner_only;
 use tempfile::TempDir;
 
 use super::address::file_of;
 use crate::error::{Error, Result};
+use crate::files::{create, temporary_folder};
 
 /// How its name begins.
 const PREFIX: &str = ".rylie-scratch-";
@@ -36,14 +36,10 @@ impl PrivateFolder {
 
     fn within(parent: &Path) -> Result<Self> {
         sweep(parent);
-        let failed = Error::file("making a folder in", parent);
-        let mut folder = tempfile::Builder::new();
-        #[cfg(unix)]
-        folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = folder.prefix(PREFIX).tempdir_in(parent).map_err(&failed)?;
-        let mut options = OpenOptions::new();
-        let lock = owner_only(options.write(true).create_new(true)).open(folder.path().join(LOCK)).map_err(&failed)?;
-        lock.lock_shared().map_err(failed)?;
+        let folder = temporary_folder(PREFIX, parent)?;
+        let path = folder.path().join(LOCK);
+        let lock = create(&path)?;
+        lock.lock_shared().map_err(Error::file("locking", &path))?;
         Ok(Self { folder, _lock: lock })
     }
 

@@ -1,6 +1,5 @@
 //! A private PostgreSQL server for one drill: a socket in a folder, no archive, and nothing left afterwards.
 
-use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -8,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::private_folder::PrivateFolder;
 use super::program::{FOREIGN, Program};
-use crate::engine::{Engine, Session};
+use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::os_user::OsUser;
 
 const SCRIPT: &str = include_str!("private_server.sh");
 
@@ -18,9 +18,6 @@ const START: Duration = Duration::from_mins(2);
 /// The longest wait for it to end: it ends without a checkpoint.
 const STOP: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Users that may run a server for root, which PostgreSQL refuses.
-const USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// The programs of a server.
 pub(super) struct ServerPrograms {
@@ -57,10 +54,12 @@ impl PrivateServer {
         for name in FOREIGN.into_iter().chain(["PGDATA", "PGPORT", "PGHOST", "PGUSER", "PGDATABASE"]) {
             command.env_remove(name);
         }
-        if folder.path().metadata().map_err(&failed)?.uid() == 0 {
-            let (user, group) = user()?;
-            chown(folder.path(), Some(user), Some(group)).map_err(&failed)?;
-            command.uid(user).gid(group);
+        let reason =
+            "a private server does not run as root, and there is no user postgres; name a server with --scratch";
+        let missing = || Error::ScratchLacks { reason: reason.to_owned() };
+        if let Some(user) = OsUser::for_server(folder.path(), missing).await? {
+            user.own(folder.path())?;
+            user.run(&mut command);
         }
         let script = command.spawn().map_err(&failed)?;
         let mut server = Self { script, folder };
@@ -78,10 +77,8 @@ impl PrivateServer {
         let engine = Engine::new(&self.url("postgres")?)?;
         let begun = Instant::now();
         loop {
-            match engine.connect().await {
-                Ok(Session::Postgres(..)) => return Ok(()),
-                Ok(Session::Sqlite(_)) => return Err(Error::invalid("the private server", "it must be PostgreSQL")),
-                Err(_) => {}
+            if engine.connect().await.is_ok() {
+                return Ok(());
             }
             let ended = self.script.try_wait().ok().flatten().is_some();
             if ended || begun.elapsed() > START {
@@ -114,17 +111,4 @@ impl Drop for PrivateServer {
             std::thread::sleep(PAUSE);
         }
     }
-}
-
-/// The ids of a user without privileges.
-fn user() -> Result<(u32, u32)> {
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let ids = |name: &&str| {
-        let mut fields = users.lines().map(|line| line.split(':')).find(|line| line.clone().next() == Some(*name))?;
-        Some((fields.nth(2)?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    USERS.iter().find_map(ids).ok_or_else(|| Error::ScratchLacks {
-        reason: "a private server does not run as root, and there is no user postgres; name a server with --scratch"
-            .to_owned(),
-    })
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use super::address::Address;
+use crate::answer::answer_of;
 use crate::error::{Error, Result};
 
 /// Folders that hold one folder a version; the second text is the path below that.
@@ -172,10 +173,7 @@ fn folders() -> Vec<PathBuf> {
 
 /// Major and minor version, from `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 async fn version(path: &Path) -> Option<(u32, u32)> {
-    let mut command = Command::new(path);
-    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(ANSWER, command.output()).await.ok()?.ok()?;
-    parse_version(String::from_utf8(output.stdout).ok()?.split_once("(PostgreSQL)")?.1)
+    parse_version(answer_of(Command::new(path).arg("--version"), ANSWER).await?.split_once("(PostgreSQL)")?.1)
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {

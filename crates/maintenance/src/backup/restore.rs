@@ -16,6 +16,7 @@ use super::create::{ARCHIVE, DUMP, FILE};
 use super::open::OpenBackup;
 use super::program::{Program, pipe};
 use crate::error::{Error, Result};
+use crate::files::{blocking, sync_folder};
 
 impl Backup {
     /// Compares each file with its size and checksum in the manifest, and names the first that differs. Reads every
@@ -139,10 +140,8 @@ async fn restore_file(backup: &OpenBackup, to: &Path) -> Result<()> {
         }
         file.as_file().sync_all().map_err(&failed)?;
         file.persist_noclobber(&target).map_err(|error| failed(error.error))?;
-        super::checksum::sync_folder(folder)?;
+        sync_folder(folder)?;
         Ok(Ok(()))
     };
-    let copied = tokio::task::spawn_blocking(copy).await;
-    let copied = copied.map_err(|error| Error::file("restoring to", to)(std::io::Error::other(error)))??;
-    copied.map_err(|error| unreadable(backup, &name, error))
+    blocking("restoring a file", copy).await?.map_err(|error| unreadable(backup, &name, error))
 }

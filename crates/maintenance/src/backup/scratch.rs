@@ -15,6 +15,7 @@ use super::check::BackupCheck;
 use super::checksum::random;
 use super::create::{FILE, open};
 use super::manifest::Manifest;
+use super::new_database::{create, major, may_not_create, refuse_lacking, sweep};
 use super::open::OpenBackup;
 use super::private_folder::PrivateFolder;
 #[cfg(unix)]
@@ -97,9 +98,7 @@ impl Scratch {
     async fn private(programs: &ServerPrograms, manifest: &Manifest) -> Result<Self> {
         let server = PrivateServer::start(programs).await?;
         let failed = || Error::engine("preparing a private server");
-        let Session::Postgres(mut connection, _) = Engine::new(&server.url("postgres")?)?.connect().await? else {
-            return Err(Error::invalid("the private server", "it must be PostgreSQL"));
-        };
+        let (mut connection, _) = Engine::new(&server.url("postgres")?)?.connect_postgres("the private server").await?;
         let has_units = manifest.roles.iter().any(|role| UNIT_ROLES.contains(&role.as_str()));
         let units = if has_units { UNIT_ROLES.to_vec() } else { Vec::new() };
         let sql = "SELECT DISTINCT format('CREATE ROLE %I NOINHERIT', wanted) FROM unnest($1::text[] || $2::text[]) AS wanted \
@@ -125,9 +124,7 @@ impl Scratch {
             reason: "the backup is of PostgreSQL, and needs a PostgreSQL server; name one with --scratch".to_owned(),
         })?;
         let server = Engine::new(url)?;
-        let Session::Postgres(mut connection, watch) = server.connect().await? else {
-            return Err(Error::invalid("the scratch server", "it must be postgres://user@host/database"));
-        };
+        let (mut connection, watch) = server.connect_postgres("the scratch server").await?;
         let version = refuse_lacking(&mut connection, manifest).await?;
         let origin: String = sqlx::query_scalar("SELECT left(md5(current_database()), 8)")
             .fetch_one(&mut connection)
@@ -137,14 +134,11 @@ impl Scratch {
         let url = address.url_of(&name);
         let making = async {
             run_postgres(&mut connection, LOCK).await.map_err(Error::engine("waiting for another drill to begin"))?;
-            sweep(&mut connection).await?;
+            sweep(&mut connection, LEFT).await?;
             run_postgres(&mut connection, &create(&name, manifest)).await.map_err(may_not_create)
         };
         watch.over(making).await?;
-        let held = match Engine::new(&url)?.connect().await? {
-            Session::Postgres(held, _) => Box::new(held),
-            Session::Sqlite(_) => return Err(Error::invalid("the scratch server", "it must be PostgreSQL")),
-        };
+        let held = Box::new(Engine::new(&url)?.connect_postgres("the scratch server").await?.0);
         // It answered: how it takes the goodbye does not matter.
         let _ = connection.close().await;
         Ok(Self { url, server: format!("PostgreSQL {version}"), place: Place::Postgres { server, name, _held: held } })
@@ -229,84 +223,9 @@ impl Scratch {
             Place::Sqlite { .. } => return Ok(()),
         };
         drop(held);
-        let Session::Postgres(mut connection, watch) = server.connect().await? else { return Ok(()) };
+        let (mut connection, watch) = server.connect_postgres("the scratch server").await?;
         let drop = format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)");
         let failed = Error::engine(format!("dropping the scratch database {name}"));
         watch.over(async { run_postgres(&mut connection, &drop).await.map_err(failed) }).await
     }
-}
-
-pub(super) fn create(name: &str, manifest: &Manifest) -> String {
-    let literal = |text: &str| format!("'{}'", text.replace('\'', "''"));
-    let locale = manifest.locale.as_ref().map(|locale| {
-        let (encoding, collate, ctype) = (literal(&locale.encoding), literal(&locale.collate), literal(&locale.ctype));
-        format!(" ENCODING {encoding} LC_COLLATE {collate} LC_CTYPE {ctype}")
-    });
-    format!("CREATE DATABASE \"{name}\" TEMPLATE template0{}", locale.unwrap_or_default())
-}
-
-pub(super) fn may_not_create(error: sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    match code.as_deref() {
-        Some("42501") => Error::ScratchLacks {
-            reason: "this login may not create databases; name another server or login with --scratch".to_owned(),
-        },
-        Some("22023" | "42809") => Error::ScratchLacks {
-            reason: "the scratch server lacks the locale or encoding of the database that was backed up".to_owned(),
-        },
-        _ => Error::engine("creating a scratch database")(error),
-    }
-}
-
-/// Returns the version of the server, if the backup can be restored there.
-pub(super) async fn refuse_lacking(connection: &mut PgConnection, manifest: &Manifest) -> Result<String> {
-    let failed = || Error::engine("looking at the scratch server");
-    let lacks = |reason: String| Error::ScratchLacks { reason };
-    let sql = "SELECT current_setting('server_version'), rolsuper FROM pg_roles WHERE rolname = current_user";
-    let (version, superuser): (String, bool) =
-        sqlx::query_as(sql).fetch_one(&mut *connection).await.map_err(failed())?;
-    let version = version.split(' ').next().unwrap_or_default().to_owned();
-    if major(&version) < major(&manifest.server) {
-        return Err(lacks(format!(
-            "the scratch server is PostgreSQL {version}, older than {} of the backup; name a newer one with --scratch",
-            manifest.server
-        )));
-    }
-    if !superuser {
-        let reason = "a restore gives each object its owner, and this login is no superuser of the scratch server; \
-                      name another login with --scratch";
-        return Err(lacks(reason.to_owned()));
-    }
-    let missing = "SELECT wanted FROM unnest($1::text[]) AS wanted WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted)";
-    let roles: Vec<String> =
-        sqlx::query_scalar(missing).bind(&manifest.roles).fetch_all(&mut *connection).await.map_err(failed())?;
-    if let Some(role) = roles.first() {
-        return Err(lacks(format!("the scratch server lacks the role {role}; create it, or name the server it is on")));
-    }
-    let missing = "SELECT wanted FROM unnest($1::text[]) AS wanted \
-         WHERE NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = wanted)";
-    let extensions: Vec<String> =
-        sqlx::query_scalar(missing).bind(&manifest.extensions).fetch_all(&mut *connection).await.map_err(failed())?;
-    match extensions.first() {
-        Some(extension) => Err(lacks(format!("the scratch server lacks the extension {extension}; install it there"))),
-        None => Ok(version),
-    }
-}
-
-/// The major version of a server.
-fn major(version: &str) -> u32 {
-    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or_default()
-}
-
-async fn sweep(connection: &mut PgConnection) -> Result<()> {
-    let failed = || Error::engine("looking for scratch databases of killed drills");
-    let left: Vec<String> = sqlx::query_scalar(LEFT).fetch_all(&mut *connection).await.map_err(failed())?;
-    for name in left {
-        match run_postgres(connection, &format!("DROP DATABASE IF EXISTS {name}")).await {
-            Err(error) if error.as_database_error().is_none() => return Err(failed()(error)),
-            // In use after all.
-            _ => {}
-        }
-    }
-    Ok(())
 }

@@ -5,13 +5,18 @@ mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
 use rylie_repositories::SecretColumn;
 
 use super::check::BackupCheck;
-use super::manifest::{Locale, Manifest};
+use super::manifest::{FORMAT, Locale, Manifest};
 
 pub(crate) use postgres::{LOGGED, STORED, TEXT_FORM, refuse_filtered, survey_postgres, tables};
 pub(super) use sqlite::survey_sqlite;
+
+/// The refusal of a database without a marker.
+pub(crate) const NO_MARKER: &str =
+    "the database has no environment marker; run `rylie migrate deploy` or `rylie adopt` first";
 
 /// What a database holds. The fields are those of the [`Manifest`].
 #[derive(Debug, Default)]
@@ -47,6 +52,32 @@ fn sealed_columns() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Survey {
+    /// The manifest of these contents, without a name, programs and files. `None` without an environment marker.
+    pub(crate) fn into_manifest(self, made_at: DateTime<Utc>) -> Option<Manifest> {
+        Some(Manifest {
+            format: FORMAT,
+            id: String::new(),
+            made_at,
+            engine: "postgres".to_owned(),
+            server: String::new(),
+            tool: String::new(),
+            fingerprint: self.fingerprint?,
+            migrations: self.migrations,
+            log_position: self.log_position,
+            rows: self.rows,
+            contents: self.contents,
+            tenants: self.tenants,
+            checkpoint: self.checkpoint,
+            public_keys: self.public_keys,
+            keys: self.keys.into_iter().collect(),
+            roles: self.roles,
+            extensions: self.extensions,
+            locale: self.locale,
+            encryption: None,
+            files: BTreeMap::new(),
+        })
+    }
+
     /// Compares a restored copy with its manifest: four checks.
     pub(crate) fn compare(&self, manifest: &Manifest) -> Vec<BackupCheck> {
         vec![self.database(manifest), self.rows(manifest), self.tenants(manifest), self.contents(manifest)]

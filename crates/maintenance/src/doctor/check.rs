@@ -71,7 +71,8 @@ pub(crate) enum Need {
     Primary,
 }
 
-const fn check(id: &'static str, meaning: &'static str, look: Look) -> CheckSpec {
+/// A check by code, or by what else `look` names.
+pub(crate) const fn by_code(id: &'static str, meaning: &'static str, look: Look) -> CheckSpec {
     CheckSpec {
         id,
         meaning,
@@ -87,17 +88,17 @@ const fn check(id: &'static str, meaning: &'static str, look: Look) -> CheckSpec
 
 /// A check by a statement on PostgreSQL.
 pub(crate) const fn postgres(id: &'static str, meaning: &'static str, sql: &'static str) -> CheckSpec {
-    check(id, meaning, Look::Postgres(sql))
+    by_code(id, meaning, Look::Postgres(sql))
 }
 
 /// A check by a statement on SQLite.
 pub(crate) const fn sqlite(id: &'static str, meaning: &'static str, sql: &'static str) -> CheckSpec {
-    check(id, meaning, Look::Sqlite(sql))
+    by_code(id, meaning, Look::Sqlite(sql))
 }
 
 /// A check by one statement on both engines.
 pub(crate) const fn both(id: &'static str, meaning: &'static str, sql: &'static str) -> CheckSpec {
-    check(id, meaning, Look::Both(sql))
+    by_code(id, meaning, Look::Both(sql))
 }
 
 /// A check by a statement for each engine.
@@ -107,12 +108,7 @@ pub(crate) const fn each(
     postgres: &'static str,
     sqlite: &'static str,
 ) -> CheckSpec {
-    check(id, meaning, Look::Each(postgres, sqlite))
-}
-
-/// A check by code.
-pub(crate) const fn by_code(id: &'static str, meaning: &'static str, look: Look) -> CheckSpec {
-    check(id, meaning, look)
+    by_code(id, meaning, Look::Each(postgres, sqlite))
 }
 
 impl CheckSpec {

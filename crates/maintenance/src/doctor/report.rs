@@ -1,6 +1,6 @@
 //! The report of a diagnosis. `docs/doctor.schema.json` describes its JSON form.
 //!
-//! This file is long because its types are the fields of one JSON document.
+//! This file is long because its types are one document, that of `rylie doctor --json`.
 
 use std::borrow::Cow;
 

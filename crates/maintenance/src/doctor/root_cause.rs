@@ -1,6 +1,6 @@
 //! One root cause instead of many symptoms.
 //!
-//! This file is long because its rules are one table, in which the order counts.
+//! This file is long because each rule has an example among its tests.
 
 use super::check::{MIGRATIONS, REACHABLE, WHOLE_DATABASE};
 use super::report::{CheckGroup, CheckResult, Verdict};

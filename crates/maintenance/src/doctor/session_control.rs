@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rylie_driver::code_of;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
 
@@ -159,7 +160,7 @@ pub async fn end_sessions(engine: &Engine, sessions: &mut [EndedSession], how: S
 }
 
 fn is_refused(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42501")
+    code_of(error).as_deref() == Some("42501")
 }
 
 /// A login may end its own sessions, those of roles whose member it is, and with the right others' except superusers'.

@@ -2,6 +2,7 @@
 
 mod bloat;
 
+use rylie_driver::code_of;
 use serde::Serialize;
 use sqlx::PgConnection;
 
@@ -93,6 +94,5 @@ async fn drop_left_overs(connection: &mut PgConnection, done: &mut Reindexed) ->
 
 /// Returns whether a lock timeout or a deadlock ended the statement.
 fn is_held(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("55P03" | "40P01"))
+    matches!(code_of(error).as_deref(), Some("55P03" | "40P01"))
 }

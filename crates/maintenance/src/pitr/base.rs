@@ -8,7 +8,7 @@ use rylie_repositories::Progress;
 use serde::Deserialize;
 
 use super::base_manifest::{BaseManifest, FORMAT};
-use super::files::{blocking, bytes_in};
+use super::files::bytes_in;
 use super::folder::{Base, PitrFolder};
 use super::lsn::Lsn;
 use super::ready::same_cluster;
@@ -19,6 +19,7 @@ use crate::backup::checksum::sha256;
 use crate::backup::program::Program;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::files::blocking;
 
 /// How a base is made.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +106,7 @@ pub async fn make_base(
         database: facts.database,
         max_prepared_transactions: facts.max_prepared_transactions,
     };
-    let base = incomplete.publish(folder, base)?;
+    let base = incomplete.publish(base)?;
     progress.report(bytes, bytes);
     Ok(base)
 }

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::folder::make_private;
 use crate::error::{Error, Result};
+use crate::files::make_private;
 
 /// Copies the content of a folder into a new one. A link is refused: a base has none.
 pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
@@ -35,13 +35,4 @@ pub(super) fn bytes_in(folder: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-/// Runs work on files where it blocks no other task.
-pub(super) async fn blocking<T: Send + 'static>(
-    doing: &'static str,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(Error::File { doing: doing.to_owned(), source: std::io::Error::other(error) }))
 }

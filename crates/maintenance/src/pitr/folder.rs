@@ -1,27 +1,23 @@
 //! The folder of point-in-time recovery: bases, WAL and a small manifest.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use rylie_crypto::owner_only;
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
 
 use super::base_manifest::{BaseManifest, FORMAT};
 use super::wal::WalArchive;
-use crate::backup::checksum::{sha256, sync_folder, write_file};
+use crate::backup::checksum::sha256;
 use crate::error::{Error, Result};
+use crate::files::{
+    NewEntry, begin_entry, make_private, names, open_lock, read, remove_entry, sync_folder, write_file,
+};
 
 const MANIFEST: &str = "pitr.json";
 const BASE: &str = "base.json";
 const LOCK: &str = ".lock";
 const RECEIVER_LOCK: &str = ".receiver.lock";
-/// How the folder of a base begins while it is written; a killed run leaves it.
-const INCOMPLETE: &str = ".incomplete-";
-/// How it begins while it is removed.
-const REMOVED: &str = ".removed-";
 
 /// A folder for point-in-time recovery of one database cluster. Only its owner may read it.
 #[derive(Clone, Debug)]
@@ -113,12 +109,8 @@ impl PitrFolder {
     pub fn manifest(&self) -> Result<PitrManifest> {
         let path = self.path.join(MANIFEST);
         let problem = |text: String| Error::PitrNotReady { problems: vec![text] };
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(problem(format!("{} has no {MANIFEST}; run `rylie pitr init`", self.path.display())));
-            }
-            text => text.map_err(Error::file("reading", &path))?,
-        };
+        let missing = || problem(format!("{} has no {MANIFEST}; run `rylie pitr init`", self.path.display()));
+        let text = read(&path)?.ok_or_else(missing)?;
         let manifest: PitrManifest = serde_json::from_slice(&text)
             .map_err(|_| problem(format!("{} cannot be read; restore it, or use a new folder", path.display())))?;
         let is_size = manifest.segment_bytes.is_power_of_two() && (1 << 20..=1 << 30).contains(&manifest.segment_bytes);
@@ -131,9 +123,7 @@ impl PitrFolder {
     /// Makes the folder with its manifest. What exists stays.
     pub(super) fn make(&self, manifest: &PitrManifest) -> Result<()> {
         for folder in [self.path.clone(), self.wal(), self.bases_path()] {
-            if !folder.is_dir() {
-                make_private(&folder)?;
-            }
+            make_private(&folder)?;
             sync_folder(&folder)?;
         }
         let text = serde_json::to_string_pretty(manifest).unwrap_or_default() + "\n";
@@ -153,11 +143,7 @@ impl PitrFolder {
             return Err(Error::NoBackup { id: id.to_owned(), folder: self.bases_path().display().to_string() });
         }
         let damaged = |reason: &str| Error::BackupDamaged { id: id.to_owned(), reason: reason.to_owned() };
-        let file = path.join(BASE);
-        let text = match fs::read(&file) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged("its manifest is missing")),
-            text => text.map_err(Error::file("reading", &file))?,
-        };
+        let text = read(&path.join(BASE))?.ok_or_else(|| damaged("its manifest is missing"))?;
         let manifest: BaseManifest =
             serde_json::from_slice(&text).map_err(|_| damaged("its manifest is no manifest"))?;
         if manifest.format != FORMAT || manifest.id != id {
@@ -168,7 +154,7 @@ impl PitrFolder {
 
     /// Every base, the newest first. Empty where the folder does not exist.
     pub fn bases(&self) -> Result<Vec<ListedBase>> {
-        let mut ids = self.names(|name| !name.starts_with('.'))?;
+        let mut ids = names(&self.bases_path(), |name| !name.starts_with('.'))?;
         ids.sort_unstable_by(|one, other| other.cmp(one));
         let listed = ids.into_iter().map(|id| {
             let base = self.base(&id).map_err(|error| error.to_string());
@@ -182,42 +168,9 @@ impl PitrFolder {
         Ok(self.bases()?.into_iter().filter_map(|listed| listed.base.ok()).collect())
     }
 
-    fn names(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
-        let bases = self.bases_path();
-        let failed = Error::file("reading", &bases);
-        let entries = match fs::read_dir(&bases) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(&failed)?,
-        };
-        let names = entries.map(|entry| Ok(entry.map_err(&failed)?.file_name().to_string_lossy().into_owned()));
-        let names: Vec<String> = names.collect::<Result<_>>()?;
-        Ok(names.into_iter().filter(|name| wanted(name)).collect())
-    }
-
     /// Begins a base in a folder that no list shows. The folder is removed when the value is dropped.
     pub(super) fn begin(&self) -> Result<IncompleteBase> {
-        let lock = self.lock()?;
-        let bases = self.bases_path();
-        let mut folder = tempfile::Builder::new();
-        #[cfg(unix)]
-        folder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = folder.prefix(INCOMPLETE).tempdir_in(&bases).map_err(Error::file("making a folder in", &bases))?;
-        Ok(IncompleteBase { folder, _lock: lock })
-    }
-
-    /// Held while a base is written or removed. The first to come removes what killed runs left.
-    fn lock(&self) -> Result<File> {
-        let path = self.path.join(LOCK);
-        let lock = open_lock(&path)?;
-        if lock.try_lock().is_ok() {
-            for name in self.names(|name| name.starts_with(INCOMPLETE) || name.starts_with(REMOVED))? {
-                // An orphaned `pg_basebackup` may still write there. The next run removes the rest.
-                let _ = fs::remove_dir_all(self.bases_path().join(name));
-            }
-            lock.unlock().map_err(Error::file("locking", &path))?;
-        }
-        lock.lock_shared().map_err(Error::file("locking", &path))?;
-        Ok(lock)
+        Ok(IncompleteBase { entry: begin_entry(&self.bases_path(), &self.path.join(LOCK))? })
     }
 
     /// Held by the receiver. [`Error::PitrRefused`] if another process holds it.
@@ -229,50 +182,25 @@ impl PitrFolder {
 
     /// Removes a base: it is gone from every list first.
     pub(super) fn remove_base(&self, id: &str) -> Result<()> {
-        let _lock = self.lock()?;
-        let (path, removed) = (self.bases_path().join(id), self.bases_path().join(format!("{REMOVED}{id}")));
-        fs::rename(&path, &removed).map_err(Error::file("removing", &path))?;
-        fs::remove_dir_all(&removed).map_err(Error::file("removing", &removed))?;
-        sync_folder(&self.bases_path())
+        remove_entry(&self.bases_path(), &self.path.join(LOCK), id)
     }
 }
 
 /// A base that is being written.
 pub(super) struct IncompleteBase {
-    folder: TempDir,
-    _lock: File,
+    entry: NewEntry,
 }
 
 impl IncompleteBase {
     pub(super) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.entry.path().join("data")
     }
 
     /// Writes the manifest and gives the folder its name. Everything is on disk when this returns.
-    pub(super) fn publish(self, to: &PitrFolder, manifest: BaseManifest) -> Result<Base> {
+    pub(super) fn publish(self, manifest: BaseManifest) -> Result<Base> {
         let text = serde_json::to_string_pretty(&manifest).unwrap_or_default() + "\n";
-        write_file(&self.folder.path().join(BASE), &text)?;
-        let path = to.bases_path().join(&manifest.id);
-        if path.exists() {
-            return Err(Error::FileExists { path });
-        }
-        fs::rename(self.folder.path(), &path).map_err(Error::file("naming", &path))?;
-        // Under its old name there is nothing to remove.
-        let _ = self.folder.keep();
-        sync_folder(&to.bases_path())?;
+        write_file(&self.entry.path().join(BASE), &text)?;
+        let path = self.entry.publish(&manifest.id)?;
         Ok(Base { path, manifest, sha256: sha256(text.as_bytes()) })
     }
-}
-
-fn open_lock(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    owner_only(options.write(true).create(true).truncate(false)).open(path).map_err(Error::file("locking", path))
-}
-
-pub(super) fn make_private(path: &Path) -> Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(Error::file("making", path))
 }

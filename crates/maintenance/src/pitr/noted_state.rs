@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::lsn::Lsn;
 use super::restore::Replayed;
-use crate::backup::survey::{LOGGED, Survey, TEXT_FORM, refuse_filtered, survey_postgres, tables};
+use crate::backup::survey::{LOGGED, NO_MARKER, TEXT_FORM, refuse_filtered, survey_postgres, tables};
 use crate::backup::{BackupCheck, Manifest};
 use crate::engine::{Engine, Session, run_postgres};
 use crate::error::{Error, Result};
@@ -91,39 +91,13 @@ pub async fn note_state(engine: &Engine) -> Result<NotedState> {
     run_postgres(&mut reader, "ROLLBACK").await.map_err(failed())?;
     // They answered: how they take the goodbye does not matter.
     let _ = (reader.close().await, second.close().await);
-    let fingerprint = survey.fingerprint.clone().ok_or_else(|| Error::PitrRefused {
-        reason: "the database has no environment marker; run `rylie migrate deploy` or `rylie adopt` first".to_owned(),
-    })?;
-    Ok(NotedState { at, position: position.parse()?, is_exact, manifest: manifest(survey, at, fingerprint) })
+    let no_marker = || Error::PitrRefused { reason: NO_MARKER.to_owned() };
+    let manifest = survey.into_manifest(at).ok_or_else(no_marker)?;
+    Ok(NotedState { at, position: position.parse()?, is_exact, manifest })
 }
 
 async fn moment(connection: &mut PgConnection) -> sqlx::Result<(String, String, String, DateTime<Utc>)> {
     sqlx::query_as(AssertSqlSafe(MOMENT)).persistent(false).fetch_one(connection).await
-}
-
-fn manifest(survey: Survey, at: DateTime<Utc>, fingerprint: String) -> Manifest {
-    Manifest {
-        format: 1,
-        id: String::new(),
-        made_at: at,
-        engine: "postgres".to_owned(),
-        server: String::new(),
-        tool: String::new(),
-        fingerprint,
-        migrations: survey.migrations,
-        log_position: survey.log_position,
-        rows: survey.rows,
-        contents: survey.contents,
-        tenants: survey.tenants,
-        checkpoint: survey.checkpoint,
-        public_keys: survey.public_keys,
-        keys: survey.keys.into_iter().collect(),
-        roles: survey.roles,
-        extensions: survey.extensions,
-        locale: survey.locale,
-        encryption: None,
-        files: std::collections::BTreeMap::new(),
-    }
 }
 
 impl Replayed {

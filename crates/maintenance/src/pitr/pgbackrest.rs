@@ -2,22 +2,27 @@
 //!
 //! This file is long because each call of pgBackRest stands with the reading of its answer.
 
+mod info;
 mod live;
 mod replay;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::process::Command;
 
-use super::os_user::OsUser;
 use super::restore::RestoreOptions;
 use super::target::{RestoreTarget, Window};
+use crate::answer::answer_of;
 use crate::error::{Error, Result};
+use crate::os_user::OsUser;
+
+use info::read_info;
 
 /// 2.45 of Debian 12 predates PostgreSQL 16.
 const OLDEST: (u32, u32) = (2, 55);
@@ -55,71 +60,6 @@ pub struct PgBackRestStatus {
     pub system_identifier: Option<String>,
     /// Everything that is wrong.
     pub problems: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Stanza {
-    name: String,
-    #[serde(default)]
-    archive: Vec<Archive>,
-    #[serde(default)]
-    backup: Vec<Backup>,
-    #[serde(default)]
-    db: Vec<Db>,
-    status: Status,
-}
-
-#[derive(Deserialize)]
-struct Archive {
-    database: Id,
-    max: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: u32,
-}
-
-#[derive(Deserialize)]
-struct Db {
-    id: u32,
-    #[serde(rename = "system-id")]
-    system_id: u64,
-}
-
-#[derive(Deserialize)]
-struct Backup {
-    label: String,
-    #[serde(default)]
-    error: Option<bool>,
-    timestamp: Timestamp,
-    lsn: Option<Positions>,
-    info: Option<Size>,
-    prior: Option<String>,
-}
-
-/// Seconds since 1970.
-#[derive(Deserialize)]
-struct Timestamp {
-    start: i64,
-    stop: i64,
-}
-
-#[derive(Deserialize)]
-struct Positions {
-    start: String,
-    stop: String,
-}
-
-#[derive(Deserialize)]
-struct Size {
-    size: u64,
-}
-
-#[derive(Deserialize)]
-struct Status {
-    code: i64,
-    message: String,
 }
 
 impl PgBackRest {
@@ -191,28 +131,17 @@ impl PgBackRest {
         }
         let start = self.status(now).await?.window_start;
         let window = Window { start, end: Some(now) };
-        let mut words = match target {
-            RestoreTarget::Time(time) if start.is_none_or(|start| time < start) || time >= now => {
-                return Err(Error::OutsideWindow { asked: target.to_string(), window: window.to_string() });
-            }
-            RestoreTarget::Time(time) => {
-                vec!["--type=time".to_owned(), format!("--target={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))]
-            }
-            RestoreTarget::Position(lsn) => vec!["--type=lsn".to_owned(), format!("--target={lsn}")],
-            RestoreTarget::Latest => vec!["--type=default".to_owned()],
-        };
-        words.push(format!("--pg1-path={}", into.display()));
-        words.extend(options.base.as_ref().map(|base| format!("--set={base}")));
-        words.extend(options.timeline.map(|timeline| format!("--target-timeline={timeline}")));
-        if !matches!(target, RestoreTarget::Latest) {
-            words.push("--target-action=promote".to_owned());
+        if let RestoreTarget::Time(time) = target
+            && (start.is_none_or(|start| time < start) || time >= now)
+        {
+            return Err(Error::OutsideWindow { asked: target.to_string(), window: window.to_string() });
         }
-        words.push("restore".to_owned());
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let timeline = options.timeline.map(|timeline| format!("--target-timeline={timeline}"));
+        let words = restore_words(target, &into, options.base.as_deref(), timeline);
         self.run(&words, LONGEST).await.map(drop)
     }
 
-    async fn run(&self, words: &[&str], within: Duration) -> Result<String> {
+    async fn run(&self, words: &[impl AsRef<OsStr>], within: Duration) -> Result<String> {
         let output = self.run_as(None, None, words, within).await?;
         String::from_utf8(output).map_err(|_| failed("its output is no text".to_owned()))
     }
@@ -222,14 +151,14 @@ impl PgBackRest {
         &self,
         user: Option<OsUser>,
         pid: Option<&Path>,
-        words: &[&str],
+        words: &[impl AsRef<OsStr>],
         within: Duration,
     ) -> Result<Vec<u8>> {
         let mut command = Command::new("pgbackrest");
         command.arg(format!("--stanza={}", self.stanza)).args(words).env("LC_ALL", "C");
         command.stdin(Stdio::null()).kill_on_drop(true);
         if let Some(user) = user {
-            user.run(&mut command);
+            user.run(command.as_std_mut());
         }
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if pid.is_some() {
@@ -256,6 +185,30 @@ impl PgBackRest {
     }
 }
 
+/// The words of a restore into a data directory, of the given backup or the newest one; `more` are further options.
+fn restore_words(
+    target: RestoreTarget,
+    data: &Path,
+    base: Option<&str>,
+    more: impl IntoIterator<Item = String>,
+) -> Vec<String> {
+    let mut words = match target {
+        RestoreTarget::Time(time) => {
+            vec!["--type=time".to_owned(), format!("--target={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00"))]
+        }
+        RestoreTarget::Position(lsn) => vec!["--type=lsn".to_owned(), format!("--target={lsn}")],
+        RestoreTarget::Latest => vec!["--type=default".to_owned()],
+    };
+    if !matches!(target, RestoreTarget::Latest) {
+        words.push("--target-action=promote".to_owned());
+    }
+    words.push(format!("--pg1-path={}", data.display()));
+    words.extend(base.map(|base| format!("--set={base}")));
+    words.extend(more);
+    words.push("restore".to_owned());
+    words
+}
+
 /// The version of an installed Barman, which this library does not drive.
 pub async fn barman_version() -> Option<String> {
     version_of("barman", "").await.map(|(major, minor)| format!("{major}.{minor}"))
@@ -267,11 +220,8 @@ fn failed(reason: String) -> Error {
 
 /// Major and minor version, from `pgBackRest 2.55.1` or `3.4.0 Barman by EnterpriseDB`.
 async fn version_of(program: &str, before: &str) -> Option<(u32, u32)> {
-    let mut command = Command::new(program);
-    command.arg(if before.is_empty() { "--version" } else { "version" });
-    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(ANSWER, command.output()).await.ok()?.ok()?;
-    parse_version(&String::from_utf8(output.stdout).ok()?, before)
+    let word = if before.is_empty() { "--version" } else { "version" };
+    parse_version(&answer_of(Command::new(program).arg(word), ANSWER).await?, before)
 }
 
 fn parse_version(text: &str, before: &str) -> Option<(u32, u32)> {
@@ -279,79 +229,9 @@ fn parse_version(text: &str, before: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-impl Stanza {
-    /// The identifier of its newest database cluster.
-    fn cluster(&self) -> Option<String> {
-        self.db.iter().max_by_key(|db| db.id).map(|db| db.system_id.to_string())
-    }
-}
-
-fn stanza_in(text: &str, stanza: &str) -> Result<Stanza> {
-    let stanzas: Vec<Stanza> = serde_json::from_str(text)
-        .map_err(|_| failed("its output has a form that this version does not know".to_owned()))?;
-    let found = stanzas.into_iter().find(|found| found.name == stanza);
-    found.ok_or_else(|| failed(format!("it knows no stanza {stanza}")))
-}
-
-fn read_info(text: &str, stanza: &str, now: DateTime<Utc>) -> Result<PgBackRestStatus> {
-    let found = stanza_in(text, stanza)?;
-    let mut status = PgBackRestStatus { bases: found.backup.len(), ..PgBackRestStatus::default() };
-    if found.status.code != 0 {
-        status.problems.push(format!("stanza {stanza}: {}", found.status.message));
-    }
-    status.system_identifier = found.cluster();
-    let newest = found.db.iter().max_by_key(|db| db.id);
-    let archives = found.archive.into_iter().filter(|archive| newest.is_none_or(|db| db.id == archive.database.id));
-    status.last_wal = archives.filter_map(|archive| archive.max).max();
-    for backup in found.backup.iter().filter(|backup| backup.error == Some(true)) {
-        status.problems.push(format!("the backup {} has pages with a wrong checksum", backup.label));
-    }
-    let stops = || found.backup.iter().filter_map(|backup| DateTime::from_timestamp(backup.timestamp.stop, 0));
-    status.window_start = stops().min();
-    status.last_base_age_seconds = stops().max().map(|newest| (now - newest).num_seconds());
-    status.last_base =
-        found.backup.iter().max_by_key(|backup| backup.timestamp.stop).map(|backup| backup.label.clone());
-    if status.bases == 0 && status.problems.is_empty() {
-        status.problems.push(format!("stanza {stanza} has no backup; run `rylie pitr base --via pgbackrest`"));
-    }
-    Ok(status)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    /// The form of pgBackRest 2.55, from its documentation of `info`.
-    const INFO: &str = r#"[{"archive":[{"database":{"id":1,"repo-key":1},"id":"15-1","max":"00000001000000000000000B",
-        "min":"000000010000000000000001"}],"backup":[{"annotation":null,"archive":{"start":"000000010000000000000002",
-        "stop":"000000010000000000000003"},"backrest":{"format":5,"version":"2.55.1"},"database":{"id":1,"repo-key":1},
-        "error":false,"info":{"delta":1,"repository":{"delta":1},"size":2},"label":"20261126-010000F","lsn":{"start":"0/2000028",
-        "stop":"0/3000050"},"prior":null,"reference":null,"timestamp":{"start":1795654800,"stop":1795654860},"type":"full"}],
-        "cipher":"none","db":[{"id":1,"repo-key":1,"system-id":7712584064178346937,"version":"15"}],"name":"platform",
-        "repo":[{"cipher":"none","key":1,"status":{"code":0,"message":"ok"}}],
-        "status":{"code":0,"lock":{"backup":{"held":false}},"message":"ok"}}]"#;
-
-    #[test]
-    fn the_state_of_a_stanza_is_read() {
-        let now = DateTime::from_timestamp(1_795_654_960, 0).unwrap();
-        let status = read_info(INFO, "platform", now).unwrap();
-
-        assert_eq!(status.last_wal.as_deref(), Some("00000001000000000000000B"));
-        assert_eq!((status.bases, status.last_base_age_seconds), (1, Some(100)));
-        assert_eq!(status.window_start, DateTime::from_timestamp(1_795_654_860, 0));
-        assert_eq!(status.system_identifier.as_deref(), Some("7712584064178346937"));
-        assert!(status.problems.is_empty());
-    }
-
-    #[test]
-    fn a_stanza_without_a_backup_is_a_problem_and_another_stanza_an_error() {
-        let empty = r#"[{"archive":[],"backup":[],"db":[],"name":"platform","status":{"code":2,"message":"no valid backups"}}]"#;
-        let status = read_info(empty, "platform", DateTime::UNIX_EPOCH).unwrap();
-        assert_eq!(status.problems, ["stanza platform: no valid backups"]);
-        for text in [INFO, "{}", "", "[{}]"] {
-            assert!(matches!(read_info(text, "other", DateTime::UNIX_EPOCH), Err(Error::Program { .. })), "{text}");
-        }
-    }
+    use super::parse_version;
 
     #[test]
     fn versions_are_read() {

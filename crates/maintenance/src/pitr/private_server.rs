@@ -1,6 +1,5 @@
 //! A server on a restored data directory. It is reached by a socket in a private folder only, and sends nothing.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -12,9 +11,11 @@ use tempfile::TempDir;
 use tokio::process::Child;
 
 use super::base_manifest::BaseManifest;
-use super::os_user::OsUser;
+use crate::backup::address::encoded;
 use crate::backup::program::Program;
 use crate::error::{Error, Result};
+use crate::files::temporary_folder;
+use crate::os_user::OsUser;
 
 /// The name of the socket; its folder is private.
 const PORT: u16 = 5432;
@@ -125,7 +126,7 @@ impl PrivateServer {
         }
         command.stdout(Stdio::null()).stderr(Stdio::from(log));
         if let Some(user) = user {
-            user.run(&mut command);
+            user.run(command.as_std_mut());
         }
         let failed = |error| Error::Program { program: "postgres", reason: format!("it cannot be started: {error}") };
         let child = command.spawn().map_err(failed)?;
@@ -187,7 +188,7 @@ impl PrivateServer {
         command.args(["stop", "--mode=fast", "--wait", "--timeout", STOP_SECONDS, "-D"]).arg(&self.data);
         command.current_dir(self.folder.path());
         if let Some(user) = self.user {
-            user.run(&mut command);
+            user.run(command.as_std_mut());
         }
         program.complete(command, || ()).await?;
         let ended = self.child.wait().await;
@@ -208,30 +209,14 @@ impl PrivateServer {
 /// A private folder with an empty configuration, which lets every local login of the folder's owner in.
 fn configuration() -> Result<TempDir> {
     // The path of a socket is limited to about a hundred bytes.
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    let builder = builder.prefix("rylie-pitr-");
     let temporary = std::env::temp_dir();
     let parent = if temporary.as_os_str().len() <= 60 { temporary.as_path() } else { Path::new("/tmp") };
-    let failed = Error::file("making a folder in", parent);
-    let folder = builder.tempdir_in(parent).map_err(&failed)?;
+    let folder = temporary_folder("rylie-pitr-", parent)?;
+    let failed = Error::file("writing in", folder.path());
     for (name, text) in [("conf", ""), ("hba", "local all all trust\n"), ("ident", "")] {
         fs::write(folder.path().join(name), text).map_err(&failed)?;
     }
     Ok(folder)
-}
-
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a text cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
 }
 
 /// The last error of a server's log, and the last complaint about the WAL that it replayed.
@@ -259,7 +244,7 @@ fn reason_in(log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{encoded, reason_in};
+    use super::reason_in;
 
     #[test]
     fn the_reason_is_the_last_error_with_the_complaint_about_the_log() {
@@ -271,10 +256,5 @@ mod tests {
             "{reason}"
         );
         assert_eq!(reason_in(""), "the server ended without an error");
-    }
-
-    #[test]
-    fn parts_of_a_url_are_encoded() {
-        assert_eq!(encoded("/tmp/a b"), "%2Ftmp%2Fa%20b");
     }
 }

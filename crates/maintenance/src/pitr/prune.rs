@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use super::folder::{Base, PitrFolder};
-use crate::backup::checksum::sync_folder;
 use crate::error::{Error, Result};
+use crate::files::sync_folder;
 
 /// What was removed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -1,6 +1,6 @@
 //! Setting up, and checking that everything is in place and that the WAL arrives.
 //!
-//! This file is long because the set-up and its checks read the same facts of the server.
+//! This file is long because each check states its finding and its remedy in full.
 
 use std::time::{Duration, Instant};
 

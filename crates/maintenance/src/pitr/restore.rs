@@ -2,25 +2,26 @@
 //!
 //! This file is long because its steps share one plan and stand in the order in which they run.
 
-use std::fs;
+mod plan;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
 use super::base_manifest::BaseManifest;
-use super::commit_times::CommitTimes;
-use super::files::{blocking, copy_folder};
-use super::folder::{Base, PitrFolder, PitrManifest};
-use super::os_user::OsUser;
+use super::files::copy_folder;
+use super::folder::{Base, PitrFolder};
 use super::private_server::{PrivateServer, Programs};
-use super::target::{RestoreTarget, Window};
-use super::verify::BACKUP_MANIFEST;
-use super::wal::{Segment, Stretch, WalArchive};
+use super::restored_directory::{place, prepare, refuse_full};
+use super::target::RestoreTarget;
 use super::work_folder::WorkFolder;
-use crate::backup::checksum::sync_folder;
 use crate::backup::program::Program;
 use crate::error::{Error, Result};
+use crate::files::blocking;
+use crate::os_user::OsUser;
+
+use plan::{copied_log, last_whole, plan};
 
 /// How a restore is made.
 #[derive(Clone, Debug)]
@@ -77,13 +78,6 @@ pub struct Replayed {
     pub took: Duration,
     folder: WorkFolder,
     user: Option<OsUser>,
-}
-
-/// The base, the segments and the settings of a restore.
-struct Plan {
-    base: Base,
-    segments: Vec<Segment>,
-    settings: Vec<String>,
 }
 
 /// Restores beside a new data directory `into`, which must not exist, or be empty; [`Replayed::keep`] gives it the name.
@@ -192,115 +186,6 @@ impl Replayed {
     }
 }
 
-/// [`Error::FileExists`] unless the directory is missing or empty.
-fn refuse_full(into: &Path) -> Result<()> {
-    let mut entries = match fs::read_dir(into) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(Error::file("reading", into))?,
-    };
-    if entries.next().is_some() { Err(Error::FileExists { path: into.to_owned() }) } else { Ok(()) }
-}
-
-/// Chooses base and segments, and the settings of the recovery.
-async fn plan(
-    folder: &PitrFolder,
-    manifest: &PitrManifest,
-    archive: &WalArchive,
-    target: RestoreTarget,
-    options: &RestoreOptions,
-) -> Result<Plan> {
-    let newest = |base: &Base| archive.newest_timeline().unwrap_or_default().max(base.manifest.timeline);
-    let fits = |base: &Base| match target {
-        RestoreTarget::Time(time) => base.manifest.ended_at <= time,
-        RestoreTarget::Position(lsn) => base.manifest.end <= lsn,
-        RestoreTarget::Latest => true,
-    };
-    let bases = match &options.base {
-        Some(id) => vec![folder.base(id)?],
-        None => folder.readable_bases()?,
-    };
-    let leads = |base: &&Base| {
-        let timeline = options.timeline.unwrap_or_else(|| newest(base));
-        archive.leads_to(base.manifest.timeline, base.manifest.end, timeline)
-    };
-    let Some(base) = bases.iter().filter(|base| fits(base)).find(leads) else {
-        return Err(outside(folder, manifest, archive, target).await?);
-    };
-    let timeline = options.timeline.unwrap_or_else(|| newest(base));
-    let stretch = archive.follow(base.manifest.start, timeline, &manifest.system_identifier)?;
-    let Some(needed) = needed(archive, base, &stretch, target).await? else {
-        return Err(match stretch.problem {
-            Some(problem) => Error::WalDamaged { problem },
-            None => outside(folder, manifest, archive, target).await?,
-        });
-    };
-    let segments = stretch.segments.into_iter().take(needed).collect();
-    Ok(Plan { base: base.clone(), segments, settings: settings(target, timeline) })
-}
-
-/// How many segments of the stretch lead to the target; `None` if it does not lead there.
-async fn needed(archive: &WalArchive, base: &Base, stretch: &Stretch, target: RestoreTarget) -> Result<Option<usize>> {
-    let all = stretch.segments.len();
-    match target {
-        RestoreTarget::Latest if stretch.problem.is_some() => Ok(None),
-        RestoreTarget::Latest => Ok(Some(all)),
-        RestoreTarget::Position(lsn) => {
-            let before = archive.number_of(lsn).saturating_sub(archive.number_of(base.manifest.start));
-            let before = usize::try_from(before).unwrap_or(usize::MAX);
-            Ok((before < all).then(|| all.min(before + 2)))
-        }
-        RestoreTarget::Time(time) => {
-            CommitTimes::of(archive, base.manifest.major()).await?.needed(&stretch.segments, time).await
-        }
-    }
-}
-
-async fn outside(
-    folder: &PitrFolder,
-    manifest: &PitrManifest,
-    archive: &WalArchive,
-    target: RestoreTarget,
-) -> Result<Error> {
-    let mut window = Window::default();
-    for base in folder.readable_bases()?.into_iter().rev() {
-        let timeline = archive.newest_timeline().unwrap_or(base.manifest.timeline).max(base.manifest.timeline);
-        let stretch = archive.follow(base.manifest.start, timeline, &manifest.system_identifier)?;
-        if stretch.problem.is_none() {
-            let times = CommitTimes::of(archive, base.manifest.major()).await?;
-            window = Window { start: Some(base.manifest.ended_at), end: times.last(&stretch.segments).await? };
-            break;
-        }
-    }
-    Ok(Error::OutsideWindow { asked: target.to_string(), window: window.to_string() })
-}
-
-/// The settings of the recovery. They are arguments of the server, so nothing is quoted and nothing is left behind.
-fn settings(target: RestoreTarget, timeline: u32) -> Vec<String> {
-    let mut settings = [
-        // The WAL is in the directory: a command that always fails leads there.
-        "restore_command=false",
-        "recovery_target_inclusive=on",
-        "recovery_target_action=promote",
-        "recovery_target=",
-        "recovery_target_name=",
-        "recovery_target_xid=",
-        "recovery_target_time=",
-        "recovery_target_lsn=",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    settings.push(format!("recovery_target_timeline={timeline}"));
-    // The server takes only one target, and it must come after the empty ones.
-    match target {
-        RestoreTarget::Time(time) => {
-            settings.push(format!("recovery_target_time={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00")));
-        }
-        RestoreTarget::Position(lsn) => settings.push(format!("recovery_target_lsn={lsn}")),
-        RestoreTarget::Latest => {}
-    }
-    settings
-}
-
 /// Copies a full base, or combines it with its changes.
 async fn build(lineage: &[Base], data: &Path) -> Result<()> {
     if let [full] = lineage {
@@ -312,87 +197,4 @@ async fn build(lineage: &[Base], data: &Path) -> Result<()> {
     let mut arguments: Vec<_> = lineage.iter().map(|base| base.data().into_os_string()).collect();
     arguments.extend(["--output".into(), data.as_os_str().to_owned()]);
     program.run_here(&arguments).await
-}
-
-/// The files of the WAL and their names.
-fn copied_log(archive: &WalArchive, plan: &Plan) -> Vec<(PathBuf, String)> {
-    let file = |segment: &Segment| Some((archive.segments.get(segment)?.path.clone(), archive.name(*segment)));
-    plan.segments.iter().filter_map(file).collect()
-}
-
-/// The place of the last segment that the replay must reach, without its timeline. The newest may hold no record yet.
-fn last_whole(files: &[(PathBuf, String)]) -> Option<String> {
-    let mut places: Vec<&str> = files.iter().filter_map(|(_, name)| name.get(8..)).collect();
-    places.sort_unstable();
-    places.iter().rev().nth(1).map(|place| (*place).to_owned())
-}
-
-/// Adds the WAL, and makes the directory one that the server recovers.
-fn prepare(data: &Path, log: &[(PathBuf, String)], histories: &[PathBuf], user: Option<OsUser>) -> Result<()> {
-    for name in ["standby.signal", "recovery.signal", "postmaster.pid", BACKUP_MANIFEST] {
-        match fs::remove_file(data.join(name)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::file("preparing", data)(error));
-            }
-            _ => {}
-        }
-    }
-    for (from, name) in log {
-        copy_segment(from, &data.join("pg_wal").join(name))?;
-    }
-    for from in histories {
-        let to = data.join("pg_wal").join(from.file_name().unwrap_or_default());
-        fs::copy(from, to).map_err(Error::file("copying", from))?;
-    }
-    let signal = data.join("recovery.signal");
-    fs::write(&signal, "").map_err(Error::file("writing", &signal))?;
-    match (user, data.parent()) {
-        (Some(user), Some(work)) => user.own(work),
-        _ => Ok(()),
-    }
-}
-
-/// The receiver may have completed a segment since it was listed.
-fn copy_segment(from: &Path, to: &Path) -> Result<()> {
-    match fs::copy(from, to) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let complete = from.with_extension("");
-            fs::copy(&complete, to).map(drop).map_err(Error::file("copying", &complete))
-        }
-        done => done.map(drop).map_err(Error::file("copying", from)),
-    }
-}
-
-/// Gives the restored directory its name.
-fn place(data: &Path, into: &Path, user: Option<OsUser>) -> Result<()> {
-    refuse_full(into)?;
-    let failed = Error::file("naming", into);
-    match fs::rename(data, into) {
-        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
-            let beside = tempfile::Builder::new()
-                .prefix(".rylie-restore-")
-                .tempdir_in(into.parent().unwrap_or(Path::new("/")))
-                .map_err(&failed)?;
-            let copy = beside.path().join("data");
-            copy_folder(data, &copy)?;
-            sync_all(&copy)?;
-            user.map_or(Ok(()), |user| user.own(&copy))?;
-            fs::rename(&copy, into).map_err(&failed)?;
-        }
-        done => done.map_err(&failed)?,
-    }
-    into.parent().map_or(Ok(()), sync_folder)
-}
-
-fn sync_all(folder: &Path) -> Result<()> {
-    let failed = Error::file("syncing", folder);
-    for entry in fs::read_dir(folder).map_err(&failed)? {
-        let path = entry.map_err(&failed)?.path();
-        if path.is_dir() {
-            sync_all(&path)?;
-        } else {
-            fs::File::open(&path).and_then(|file| file.sync_all()).map_err(&failed)?;
-        }
-    }
-    sync_folder(folder)
 }

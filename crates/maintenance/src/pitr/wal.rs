@@ -2,7 +2,7 @@
 //!
 //! The layout is that of `access/xlog_internal.h` and `access/timeline.h` of PostgreSQL.
 //!
-//! This file is long because names, headers and timelines are one format.
+//! This file is long because the tests write the files whose layout it reads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};

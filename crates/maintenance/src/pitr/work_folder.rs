@@ -6,8 +6,12 @@ use std::process::Stdio;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::os_user::OsUser;
 use crate::error::{Error, Result};
+use crate::files::temporary_folder;
+use crate::os_user::OsUser;
+
+/// How its name begins.
+const PREFIX: &str = ".rylie-restore-";
 
 /// Waits until this process has ended, then ends the programs on the folder and removes it.
 const WATCHDOG: &str = include_str!("watchdog.sh");
@@ -22,14 +26,14 @@ pub(super) struct WorkFolder {
 impl WorkFolder {
     /// Makes one. As root it is one that the server's user may enter, who is returned.
     pub(super) async fn new(parent: &Path) -> Result<(Self, Option<OsUser>)> {
-        let mut builder = tempfile::Builder::new();
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        builder.prefix(".rylie-restore-");
-        let failed = Error::file("making a folder in", parent);
-        let parent = &std::path::absolute(parent).map_err(&failed)?;
-        let folder = builder.tempdir_in(parent).map_err(&failed)?;
-        let Some(user) = OsUser::for_server(folder.path()).await? else { return Ok((Self::watched(folder)?, None)) };
-        let folder = if user.may_enter(parent) { folder } else { builder.tempdir().map_err(&failed)? };
+        let parent = &std::path::absolute(parent).map_err(Error::file("finding", parent))?;
+        let folder = temporary_folder(PREFIX, parent)?;
+        let reason =
+            "PostgreSQL does not run as root, and this machine has no user `postgres`; run this as another user";
+        let missing = || Error::PitrRefused { reason: reason.to_owned() };
+        let user = OsUser::for_server(folder.path(), missing).await?;
+        let Some(user) = user else { return Ok((Self::watched(folder)?, None)) };
+        let folder = if user.may_enter(parent) { folder } else { temporary_folder(PREFIX, &std::env::temp_dir())? };
         Ok((Self::watched(folder)?, Some(user)))
     }
 

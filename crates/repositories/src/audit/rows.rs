@@ -1,6 +1,6 @@
 //! Conversion of log rows into sealed records, and statements on the seals.
 //!
-//! This file is long because a record is read and written by one order of its columns.
+//! This file is long because selecting the columns of a record and reading them by number must agree.
 
 use chrono::NaiveDateTime;
 use rylie_audit::{ActorPart, Commitments, Digest, Document, Format, LongText, Record, Salt, TargetPart, Text};

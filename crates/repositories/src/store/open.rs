@@ -1,17 +1,16 @@
 //! The builder that opens a unit of work.
 //!
-//! This file is long because the builders of all kinds of units share their options.
+//! This file is long because the builder and its kinds of units share private fields.
 
 use std::panic::Location;
 use std::pin::Pin;
 use std::time::Duration;
 
 use rylie_audit::{Action, Event, Origin};
-use rylie_tenancy::CallSite;
 
 use super::{Credential, Store, TenantAccess};
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
-use crate::{Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
+use crate::{CallSite, Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
 
 /// Opens the units of any [`Store`], also of a `dyn Store` and of a mock.
 ///

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use rylie_driver::literal;
+
 use crate::connection::Connection;
-use crate::literal::literal;
 
 /// Forces index access to the rows of a batch, independent of the statistics, which may be missing: a sequential scan,
 /// or a hash of a whole table, in each batch would make the step quadratic. JIT compilation takes longer than a batch.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rylie_driver::Reason;
+use rylie_driver::{Reason, literal};
 
 use super::batch::Batch;
 use super::work::Work;
@@ -10,7 +10,6 @@ use super::{Run, is_timeout};
 use crate::deploy::triggers;
 use crate::error::{Error, Result};
 use crate::history::equivalents::{filled_table, fills_tenant_key};
-use crate::literal::literal;
 use crate::options::{DeployProgress, Listener};
 use crate::step::{BATCH_ROWS, Step, Target};
 

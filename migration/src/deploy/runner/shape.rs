@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use rylie_driver::literal;
+
+use crate::commas::at_commas;
 use crate::connection::Connection;
 use crate::error::{Error, Refusal, Result};
-use crate::literal::literal;
 use crate::step::{Engine, Step};
 
 /// The columns of a table by name, each with its type, and the names of its constraints.
@@ -89,7 +91,7 @@ fn declared(sql: &str) -> Option<(&str, Shape)> {
     let (name, body) = rest.split_once('(')?;
     let (body, _) = body.rsplit_once(')')?;
     let mut shape = Shape::default();
-    for part in parts(body) {
+    for part in at_commas(body) {
         let mut words = part.split_whitespace();
         let Some(first) = words.next() else { continue };
         match first {
@@ -102,24 +104,6 @@ fn declared(sql: &str) -> Option<(&str, Shape)> {
         }
     }
     Some((name.trim().trim_matches('"'), shape))
-}
-
-/// Splits at commas outside of brackets.
-fn parts(body: &str) -> Vec<&str> {
-    let (mut parts, mut depth, mut from) = (Vec::new(), 0_usize, 0);
-    for (place, letter) in body.char_indices() {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(body[from..place].trim());
-                from = place + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(body[from..].trim());
-    parts
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Comparison of tables and their parts.
 
+use rylie_driver::quoted;
+
 use super::{Comparison, NOTHING, OF_LOGINS};
 use crate::drift::fix;
 use crate::drift::snapshot::{Column, Definitions, Snapshot, Table};
@@ -133,7 +135,7 @@ impl Comparison {
     fn switches(&mut self, name: &str, table: &Table, found: &Table) {
         if table.unlogged != found.unlogged {
             let words = |unlogged| if unlogged { "unlogged" } else { "logged" };
-            let fix = vec![format!("ALTER TABLE {} SET {}", fix::quoted(name), words(table.unlogged).to_uppercase())];
+            let fix = vec![format!("ALTER TABLE {} SET {}", quoted(name), words(table.unlogged).to_uppercase())];
             self.note(
                 format!("table {name}"),
                 words(table.unlogged),
@@ -181,7 +183,7 @@ impl Comparison {
                 self.extra(format!("trigger {name}.{trigger}"));
                 continue;
             }
-            let fix = vec![format!("DROP TRIGGER {} ON {}", fix::quoted(trigger), fix::quoted(name))];
+            let fix = vec![format!("DROP TRIGGER {} ON {}", quoted(trigger), quoted(name))];
             let note = Some("it may run on every write to one of our tables: find its purpose first");
             self.note(format!("trigger {name}.{trigger}"), NOTHING, &found.triggers[trigger].definition, fix, note);
         }

@@ -433,12 +433,11 @@ fn not_continued(error: maintenance::Error) -> Result<Report> {
 }
 
 fn incomplete(reason: &str) -> Report {
-    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(Failure::Found(reason.to_owned())))
+    Report::disproved(reason, reason.to_owned())
 }
 
 fn unproven(reason: &str) -> Report {
-    let verdict = Failure::Found(format!("the proof does not hold: {reason}"));
-    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
+    Report::disproved(reason, format!("the proof does not hold: {reason}"))
 }
 
 fn read(file: &Path) -> Result<String> {

@@ -145,6 +145,5 @@ fn newest(file: Option<&Path>) -> Result<Option<SignedCheckpoint>> {
 }
 
 fn inconsistent(reason: &str) -> Report {
-    let verdict = Failure::Found(format!("the checkpoints are not consistent: {reason}"));
-    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
+    Report::disproved(reason, format!("the checkpoints are not consistent: {reason}"))
 }

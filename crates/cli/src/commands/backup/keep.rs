@@ -7,7 +7,7 @@ use rylie_db::audit::{Action, Event};
 use rylie_db::maintenance::{Backup, ListedBackup, Manifest, PruneRule};
 use serde_json::{Value, json};
 
-use super::{Place, Trust, age, recorded, shown};
+use super::{Place, TrustArgs, age, recorded, shown};
 use crate::arguments::Global;
 use crate::failure::Result;
 use crate::report::{Report, list, table};
@@ -21,7 +21,7 @@ pub(crate) struct List {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 }
 
 /// Remove old backups; only verified ones count
@@ -41,7 +41,7 @@ pub(crate) struct Prune {
     #[command(flatten)]
     place: Place,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
 }
 
 impl List {

@@ -7,7 +7,7 @@ use rylie_db::maintenance::{Backup, BackupFolder, RestoreTarget, tenant_named};
 use rylie_db::{Config, Restore as Restoring, RestoreTenant, RestoreTenantAt, Restored, RestoredTenant};
 use serde_json::{Value, json};
 
-use super::{Opening, Place, ScratchArgs, Trust, document, note_erasures};
+use super::{Opening, Place, ScratchArgs, TrustArgs, document, note_erasures};
 use crate::arguments::Global;
 use crate::commands::{audit, existing};
 use crate::failure::{Failure, Result};
@@ -58,7 +58,7 @@ pub(crate) struct Restore {
     #[command(flatten)]
     opening: Opening,
     #[command(flatten)]
-    trust: Trust,
+    trust: TrustArgs,
     /// Accept a backup without a signature, such as one from before the key that seals the audit log
     #[arg(long)]
     unsigned: bool,

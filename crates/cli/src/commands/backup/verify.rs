@@ -15,7 +15,7 @@ use crate::arguments::Global;
 use crate::commands::{audit, begin};
 use crate::failure::{Failure, Result};
 use crate::progress;
-use crate::report::{Report, table};
+use crate::report::{self, Report};
 
 /// Restore a backup into a scratch database, check the copy, and sign a recovery certificate; 3 if it is damaged
 ///
@@ -114,7 +114,7 @@ pub(super) async fn drill(
     json["checks"] = json!(drilled.checks);
     let text = format!(
         "{}\nverified {id}: restored in {:.2} s, data {} s old\ncertificate {}",
-        listed(&drilled.checks),
+        report::checks(&drilled.checks),
         certificate.rto_seconds,
         certificate.rpo_seconds.unwrap_or_default(),
         address
@@ -129,18 +129,7 @@ fn unproven(mut json: Value, id: &str, drilled: &Drilled) -> Report {
     json["checks"] = json!(drilled.checks);
     let reason = drilled.failure().map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
     let verdict = Failure::Found(format!("the backup {id} is not proven: {reason}; keep an older one"));
-    Report::new(json, listed(&drilled.checks)).with_verdict(Some(verdict))
-}
-
-fn listed(checks: &[BackupCheck]) -> String {
-    table(checks.iter().map(|check| {
-        let status = match check.status {
-            CheckStatus::Ok => "ok    ",
-            CheckStatus::Failed => "FAILED",
-            CheckStatus::NotChecked => "-     ",
-        };
-        (check.id.as_str(), format!("{status}  {}", check.detail))
-    }))
+    Report::new(json, report::checks(&drilled.checks)).with_verdict(Some(verdict))
 }
 
 impl CheckCertificate {
@@ -189,6 +178,5 @@ fn passed(checks: &[BackupCheck]) -> String {
 }
 
 fn invalid(reason: &str) -> Report {
-    let verdict = Failure::Found(format!("the certificate does not hold: {reason}"));
-    Report::new(json!({ "ok": false, "reason": reason }), "").with_verdict(Some(verdict))
+    Report::disproved(reason, format!("the certificate does not hold: {reason}"))
 }

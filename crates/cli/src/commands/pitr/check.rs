@@ -7,10 +7,10 @@ use rylie_db::audit::Action;
 use rylie_db::maintenance::{BackupCheck, Readiness, barman_version};
 use serde_json::json;
 
-use super::{Place, listed, recorded};
+use super::{Place, recorded};
 use crate::arguments::Global;
 use crate::failure::{Failure, Result};
-use crate::report::Report;
+use crate::report::{self, Report};
 
 /// Set up point-in-time recovery: check server and login, create replication slot and folder
 ///
@@ -61,7 +61,7 @@ impl Init {
             "recorded": is_recorded,
         });
         let next = "next: start `rylie pitr receive` as a service, then run `rylie pitr base`";
-        Ok(Report::new(json, format!("{}\n{next}", listed(&readiness.checks))))
+        Ok(Report::new(json, format!("{}\n{next}", report::checks(&readiness.checks))))
     }
 }
 
@@ -100,6 +100,6 @@ impl Check {
         let failed: Vec<_> = checks.iter().filter(|check| check.is_failed()).collect();
         let verdict = failed.first().map(|first| Failure::Found(format!("{}: {}", first.id, first.detail)));
         let json = json!({ "ok": failed.is_empty(), "checks": checks });
-        Ok(Report::new(json, listed(&checks)).with_verdict(verdict))
+        Ok(Report::new(json, report::checks(&checks)).with_verdict(verdict))
     }
 }

@@ -8,11 +8,11 @@ use rylie_db::audit::Outside;
 use rylie_db::{PitrDrill, PitrSource};
 use serde_json::{Value, json};
 
-use super::{Place, listed};
+use super::Place;
 use crate::arguments::Global;
 use crate::commands::audit;
 use crate::failure::{Failure, Result};
-use crate::report::Report;
+use crate::report::{self, Report};
 
 /// Restore the live database to a noted time in a scratch cluster, compare it, and sign a recovery certificate; 3 if a
 /// check fails
@@ -68,7 +68,7 @@ impl Drill {
         };
         let scratch = self.scratch_dir.clone().unwrap_or_else(std::env::temp_dir);
         let drilled = settings.drill_pitr(PitrDrill { source, certificate, scratch, outside, key: &key }).await?;
-        let checks = listed(&drilled.checks);
+        let checks = report::checks(&drilled.checks);
         let Some((certificate, path)) = &drilled.certificate else {
             let failed = drilled.failure().map(|check| format!("{}: {}", check.id, check.detail)).unwrap_or_default();
             let json = json!({

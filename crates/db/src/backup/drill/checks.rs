@@ -21,7 +21,7 @@ pub(super) async fn signature(backup: &Backup, trusted: &[PublicKey], unsigned: 
             Ok(BackupCheck::failed("manifest", format!("it is signed by the unknown key {key}; {advice}")))
         }
         Ok(None) if unsigned => Ok(BackupCheck::not_checked("manifest", "it is not signed")),
-        Ok(None) => Ok(BackupCheck::failed("manifest", UNSIGNED)),
+        Ok(None) => Ok(BackupCheck::unsigned("manifest", UNSIGNED)),
         Err(MaintenanceError::BackupDamaged { reason, .. }) => Ok(BackupCheck::failed("manifest", reason)),
         Err(error) => Err(error.into()),
     }
@@ -57,7 +57,7 @@ pub(crate) async fn schema(url: &str, own: &Schema) -> Result<[BackupCheck; 2]> 
 }
 
 /// The copy's audit log against its newest checkpoint, and against those that were kept outside.
-pub(crate) async fn audit(database: &Database, checkpoint: Option<&str>, outside: Outside) -> Result<BackupCheck> {
+pub(super) async fn audit(database: &Database, checkpoint: Option<&str>, outside: Outside) -> Result<BackupCheck> {
     let newest = checkpoint.map(SignedCheckpoint::parse).transpose();
     let Ok(newest) = newest else {
         return Ok(BackupCheck::failed("audit", "the checkpoint of the manifest is damaged"));
@@ -75,7 +75,7 @@ pub(crate) async fn audit(database: &Database, checkpoint: Option<&str>, outside
     Ok(BackupCheck::ok("audit", detail))
 }
 
-pub(crate) async fn secrets(database: &Database) -> Result<BackupCheck> {
+pub(super) async fn secrets(database: &Database) -> Result<BackupCheck> {
     let report = key_report(&*database.store(), &Progress::none()).await?;
     let values: u64 = report.columns.values().flat_map(|column| column.values()).sum();
     Ok(match report.unreadable.first() {

@@ -16,7 +16,7 @@ use crate::backup::place::Incomplete;
 use crate::backup::program::{Program, pipe};
 use crate::backup::stream::Stream;
 use crate::backup::survey::{STORED, TEXT_FORM, refuse_filtered, survey_postgres, tables};
-use crate::engine::{Engine, Session, run_postgres};
+use crate::engine::{Engine, run_postgres};
 use crate::error::{Error, Result};
 
 /// The folder of the dump within the backup.
@@ -27,7 +27,7 @@ pub(in crate::backup) const ARCHIVE: &str = "dump.pgdump";
 
 pub(super) async fn copy(engine: &Engine, incomplete: &mut Incomplete, copying: Copying<'_>) -> Result<Copied> {
     let failed = || Error::engine("reading the database for its backup");
-    let Session::Postgres(mut connection, watch) = engine.connect().await? else { return Err(not_postgres()) };
+    let (mut connection, watch) = engine.connect_postgres("the database URL").await?;
     let version = "SELECT current_setting('server_version_num')::int, current_setting('server_version')";
     let (number, server): (i32, String) = sqlx::query_as(version).fetch_one(&mut connection).await.map_err(failed())?;
     let server = server.split(' ').next().unwrap_or_default().to_owned();
@@ -121,8 +121,4 @@ fn arguments<const N: usize>(snapshot: &str, own: [OsString; N]) -> Vec<OsString
 fn written(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|file| file.len()).sum()
-}
-
-fn not_postgres() -> Error {
-    Error::invalid("the database URL", "it must be postgres://user@host/database")
 }

@@ -1,34 +1,21 @@
 //! Locks that tell runs of this host that were killed from running ones.
 
-use std::fs::File;
-#[cfg(feature = "object-storage")]
-use std::{
-    fs::OpenOptions,
-    io::{ErrorKind, Read, Write},
-};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
 
-#[cfg(feature = "object-storage")]
-use {
-    crate::backup::checksum::{random, sha256},
-    crate::error::{Error, Result},
-    rylie_crypto::owner_only,
-};
+use rylie_crypto::owner_only;
 
-/// Whether no other process holds the lock; it is held exclusively then.
-pub(super) fn try_exclusive(lock: &File) -> bool {
-    lock.try_lock().is_ok()
-}
+use crate::backup::checksum::{random, sha256};
+use crate::error::{Error, Result};
 
 /// A lock of this host for a place elsewhere, held until it is dropped. Its file holds a random text, which names this
 /// host's runs there: containers with files of their own have another.
-#[cfg(feature = "object-storage")]
 #[derive(Debug)]
 pub(super) struct HostLock {
     lock: Option<File>,
     pub(super) token: String,
 }
 
-#[cfg(feature = "object-storage")]
 impl HostLock {
     /// Takes the lock. The second value tells whether no other run of this host had it; it is held exclusively then. If the
     /// file belongs to another user, there is no lock, and the run counts as one of another host.
@@ -44,7 +31,7 @@ impl HostLock {
             }
             opened => opened.map_err(&failed)?,
         };
-        let alone = try_exclusive(&lock);
+        let alone = lock.try_lock().is_ok();
         let mut token = String::new();
         lock.read_to_string(&mut token).map_err(&failed)?;
         if token.is_empty() {

@@ -6,18 +6,18 @@ use std::path::Path;
 use rylie_audit::{SignedDocument, SigningKey};
 use serde_json::json;
 
-use super::local::LocalBackup;
 #[cfg(feature = "object-storage")]
 use super::objects::ObjectBackup;
-use crate::backup::checksum::{sha256, write_file};
+use crate::backup::checksum::sha256;
 use crate::backup::manifest::{BackupFile, MANIFEST, Manifest, SIGNATURE, SIGNED};
 use crate::backup::stream::{Stream, copy};
 use crate::error::{Error, Result};
+use crate::files::{NewEntry, create, write_file};
 
 /// A backup that is being written. A folder is removed when the value is dropped; objects are removed by
 /// [`abandon`](Self::abandon), or by the next run.
 pub(in crate::backup) enum Incomplete {
-    Folder(LocalBackup),
+    Folder(NewEntry),
     #[cfg(feature = "object-storage")]
     Objects(ObjectBackup),
 }
@@ -40,8 +40,8 @@ impl Incomplete {
     pub(in crate::backup) async fn stream(&mut self, name: &str, stream: Stream) -> Result<BackupFile> {
         match self {
             Self::Folder(folder) => {
-                let file = folder.create(name)?;
-                let failed = Error::file("writing", &folder.path().join(name));
+                let path = folder.path().join(name);
+                let (file, failed) = (create(&path)?, Error::file("writing", &path));
                 let copying = move || {
                     let (file, measured) = copy(stream, file)?;
                     file.sync_all()?;

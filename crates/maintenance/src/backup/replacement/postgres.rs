@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, PgConnection};
+use rylie_driver::{code_of, quoted};
+use sqlx::PgConnection;
 
-use crate::backup::address::Address;
+use crate::backup::address::{Address, encoded};
 use crate::backup::checksum::random;
 use crate::backup::manifest::Manifest;
-use crate::backup::scratch::{create, may_not_create, refuse_lacking};
-use crate::engine::{Engine, Session, run_postgres};
+use crate::backup::new_database::{create, may_not_create, refuse_lacking, sweep};
+use crate::engine::{Engine, run_postgres};
 use crate::error::{Error, Result};
 
-/// The comment of an unfinished database.
+/// The comment of an unfinished database; as in [`LEFT`].
 const UNFINISHED: &str = "rylie: an unfinished restore";
 
 /// Databases to which a session is opened to work on others.
@@ -26,7 +27,7 @@ const LOCK: &str =
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Unfinished databases of this login without a session: killed restores left them.
-const LEFT: &str = "SELECT quote_ident(datname) FROM pg_database d WHERE shobj_description(oid, 'pg_database') = $1 \
+const LEFT: &str = "SELECT quote_ident(datname) FROM pg_database d WHERE shobj_description(oid, 'pg_database') = 'rylie: an unfinished restore' \
      AND pg_has_role(datdba, 'USAGE') AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname)";
 
 /// Owner, limit, settings and rights of the database $1, as statements for the database $2.
@@ -66,17 +67,14 @@ impl PostgresReplacement {
             refuse_used(&mut connection, &old).await?;
         }
         run_postgres(&mut connection, LOCK).await.map_err(Error::engine("waiting for another restore to begin"))?;
-        sweep(&mut connection).await?;
+        sweep(&mut connection, LEFT).await?;
         let new = format!("{}_restoring_{}", shortened(&old, 26), random()?);
         let kept_as = format!("{}_{suffix}", shortened(&old, suffix.len() + 1));
         let comment = format!("COMMENT ON DATABASE \"{new}\" IS '{UNFINISHED}'");
         run_postgres(&mut connection, &create(&new, manifest)).await.map_err(may_not_create)?;
         run_postgres(&mut connection, &comment).await.map_err(Error::engine("naming the new database"))?;
         let url = address.url_of(&encoded(&new));
-        let held = match Engine::new(&url)?.connect().await? {
-            Session::Postgres(held, _) => Some(Box::new(held)),
-            Session::Sqlite(_) => None,
-        };
+        let held = Some(Box::new(connected(&Engine::new(&url)?).await?));
         Ok(Self { server, old, new, url, kept_as, end_sessions, held })
     }
 
@@ -125,7 +123,7 @@ impl PostgresReplacement {
             renamed = run_postgres(&mut connection, &rename) => renamed,
             () = end_sessions => return Ok(()),
         };
-        renamed.map_err(|error| match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
+        renamed.map_err(|error| match code_of(&error).as_deref() {
             Some("55006") => used(&self.old),
             _ => failed()(error),
         })
@@ -155,10 +153,7 @@ async fn session(address: &Address) -> Result<(Engine, PgConnection, String)> {
 }
 
 async fn connected(server: &Engine) -> Result<PgConnection> {
-    match server.connect().await? {
-        Session::Postgres(connection, _) => Ok(connection),
-        Session::Sqlite(_) => Err(Error::invalid("the target", "it must be postgres://user@host/database")),
-    }
+    Ok(server.connect_postgres("the target").await?.0)
 }
 
 async fn refuse_used(connection: &mut PgConnection, database: &str) -> Result<()> {
@@ -178,21 +173,6 @@ fn used(database: &str) -> Error {
     Error::BackupRefused { reason }
 }
 
-async fn sweep(connection: &mut PgConnection) -> Result<()> {
-    let failed = || Error::engine("looking for what killed restores left");
-    let left: Vec<String> =
-        sqlx::query_scalar(LEFT).bind(UNFINISHED).fetch_all(&mut *connection).await.map_err(failed())?;
-    for name in left {
-        let drop = format!("DROP DATABASE IF EXISTS {name}");
-        match sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *connection).await {
-            Err(error) if error.as_database_error().is_none() => return Err(failed()(error)),
-            // In use after all.
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
 /// A name short enough that a suffix of so many bytes still fits into PostgreSQL's 63.
 fn shortened(name: &str, suffix: usize) -> String {
     let mut end = name.len().min(63_usize.saturating_sub(suffix));
@@ -202,24 +182,13 @@ fn shortened(name: &str, suffix: usize) -> String {
     name[..end].to_owned()
 }
 
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A name in the path of a URL.
-fn encoded(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~');
-    name.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{encoded, shortened};
+    use super::shortened;
 
     #[test]
     fn long_names_are_cut_between_letters() {
         assert_eq!(shortened("platform", 26), "platform");
         assert_eq!(shortened(&"ü".repeat(40), 26).len(), 36);
-        assert_eq!(encoded("a b/ü"), "a%20b%2F%C3%BC");
     }
 }

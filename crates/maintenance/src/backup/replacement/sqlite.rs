@@ -4,12 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rylie_driver::code_of;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 
 use crate::backup::address::file_of;
-use crate::backup::checksum::{random, sync_folder};
+use crate::backup::checksum::random;
 use crate::error::{Error, Result};
+use crate::files::sync_folder;
 
 /// How long to wait for other users of the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -97,9 +99,8 @@ impl Drop for SqliteReplacement {
 /// a log, as rylie's processes do.
 async fn alone(path: &Path) -> Result<SqliteConnection> {
     let failed = |error: sqlx::Error| {
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         // SQLITE_BUSY and its extended codes.
-        let is_busy = code.and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5);
+        let is_busy = code_of(&error).and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5);
         if !is_busy {
             return Error::engine(format!("locking {}", path.display()))(error);
         }

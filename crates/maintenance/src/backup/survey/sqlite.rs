@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt;
 use ring::digest::{SHA256, digest};
+use rylie_driver::quoted;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::{CHECKPOINT, Survey, public_keys, sealed_columns};
@@ -38,10 +39,6 @@ pub(in crate::backup) async fn survey_sqlite(connection: &mut SqliteConnection) 
 
 async fn columns(connection: &mut SqliteConnection, table: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar("SELECT name FROM pragma_table_info($1)").bind(table).fetch_all(connection).await
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Numbers and digest of one table, in one scan and constant memory.

@@ -1,9 +1,9 @@
 //! Indexes that would help, tried by the extension `hypopg` without building them.
 
+use rylie_driver::literal;
 use sqlx::Row;
 
 use crate::doctor::report::{Evidence, Fix, Limits, Outcome, Verdict};
-use crate::doctor::session::placeholders::literal;
 use crate::doctor::session::{Failed, Session};
 
 /// Most conditions of statements that are tried.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use rylie_driver::literal;
 use sqlx::Row;
 
 use crate::doctor::report::{Limits, Outcome, Verdict};
-use crate::doctor::session::placeholders::literal;
 use crate::doctor::session::{Failed, Session};
 
 /// The lists, as `tests/it/isolation/plans.rs` expects their plans. `$tenant` is the largest tenant.

@@ -18,6 +18,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rylie_driver::literal;
 
 use crate::doctor::facts::DoctorFacts;
 use crate::doctor::report::Limits;
@@ -115,9 +116,4 @@ fn list(names: &BTreeSet<String>) -> String {
         return "''".to_owned();
     }
     names.iter().map(|name| literal(name)).collect::<Vec<_>>().join(", ")
-}
-
-/// Quotes a text for both engines.
-pub(crate) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }

@@ -1,6 +1,6 @@
 //! Pages, journal and rows.
 
-use sqlx::error::DatabaseError;
+use rylie_driver::code_of;
 use sqlx::{AssertSqlSafe, Row, SqliteConnection};
 
 use crate::doctor::data::DoctorData;
@@ -114,13 +114,11 @@ pub(super) async fn write_lock(connection: &mut SqliteConnection) -> Outcome {
     let _ = sqlx::raw_sql(if taken.is_ok() { END } else { BACK }).execute(connection).await;
     match taken {
         Ok(_) => Outcome::ok("the file can be written, and its write lock is free"),
-        Err(error) if error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "5") => {
-            Outcome::found(
-                Verdict::Critical,
-                "file",
-                "another process has kept the write lock for 2 s; every writer waits",
-            )
-        }
+        Err(error) if code_of(&error).as_deref() == Some("5") => Outcome::found(
+            Verdict::Critical,
+            "file",
+            "another process has kept the write lock for 2 s; every writer waits",
+        ),
         Err(error) => Outcome::not_checked(reason(&error)),
     }
 }

@@ -1,5 +1,6 @@
 //! Sizes on PostgreSQL.
 
+use rylie_driver::code_of;
 use rylie_entities::TENANT_TABLES;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -58,11 +59,7 @@ async fn tenants(connection: &mut PgConnection, tables: &[TableSize]) -> sqlx::R
     run_postgres(connection, "ROLLBACK").await?;
     match counts {
         Ok(counts) => Ok(Some(by_tenant(counts))),
-        Err(error)
-            if error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42501") =>
-        {
-            Ok(None)
-        }
+        Err(error) if code_of(&error).as_deref() == Some("42501") => Ok(None),
         Err(error) => Err(error),
     }
 }

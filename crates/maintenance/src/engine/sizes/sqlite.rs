@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use rylie_driver::quoted;
 use rylie_entities::TENANT_TABLES;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -28,7 +29,7 @@ pub(super) async fn sizes(connection: &mut SqliteConnection, with_tenants: bool)
     }
     let mut tables = Vec::new();
     for name in names {
-        let count = format!("SELECT count(*) FROM \"{}\"", name.replace('"', "\"\""));
+        let count = format!("SELECT count(*) FROM {}", quoted(&name));
         let rows = sqlx::query_scalar(AssertSqlSafe(count)).fetch_one(&mut *connection).await?;
         let (table, index) = bytes.get(&name).copied().unwrap_or_default();
         tables.push(TableSize { name, total: table + index, table, index, rows });

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{PgBackRest, PgBackRestStatus, stanza_in};
+use super::info::stanza_in;
+use super::{PgBackRest, PgBackRestStatus};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::pitr::server::Server;

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use super::{Backup, PgBackRest, failed, stanza_in};
+use super::info::{Backup, stanza_in};
+use super::{PgBackRest, failed, restore_words};
 use crate::backup::checksum::sha256;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::files::make_private;
 use crate::pitr::base_manifest::{BaseManifest, FORMAT};
-use crate::pitr::folder::make_private;
 use crate::pitr::private_server::{PrivateServer, Programs};
 use crate::pitr::restore::Replayed;
 use crate::pitr::server::{Server, ServerFacts};
+use crate::pitr::target::RestoreTarget;
 use crate::pitr::work_folder::WorkFolder;
 
 /// pgBackRest's codes for a file of the repository that is not as it was written: checksum, format, reading, missing.
@@ -44,18 +46,12 @@ impl PgBackRest {
         if let Some(user) = user {
             user.own(work.path())?;
         }
-        let words = [
-            format!("--set={}", base.id),
-            "--type=time".to_owned(),
-            format!("--target={}", time.format("%Y-%m-%d %H:%M:%S%.6f+00")),
-            "--target-action=promote".to_owned(),
-            format!("--pg1-path={}", data.display()),
+        let more = [
             format!("--tablespace-map-all={}", tablespaces.display()),
             // A restore in earnest must not wait for this one.
             format!("--lock-path={}", work.path().join("lock").display()),
-            "restore".to_owned(),
         ];
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let words = restore_words(RestoreTarget::Time(time), &data, Some(&base.id), more);
         // The server's user also runs pgBackRest during the replay.
         self.run_as(user, Some(&work.path().join("program.pid")), &words, LONGEST)
             .await

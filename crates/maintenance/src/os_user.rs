@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::answer::answer_of;
 use crate::error::{Error, Result};
 
 /// The longest wait for a program that only prints an id.
@@ -15,15 +16,15 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// A user of this machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OsUser {
+pub(crate) struct OsUser {
     uid: u32,
     gid: u32,
 }
 
 impl OsUser {
     /// The user for a private server; `None` where this process is not root and the server runs as its user. As root it is
-    /// `postgres`, else `nobody`. `folder` is one that this process made.
-    pub(super) async fn for_server(folder: &Path) -> Result<Option<Self>> {
+    /// `postgres`, else `nobody`, else the error `missing`. `folder` is one that this process made.
+    pub(crate) async fn for_server(folder: &Path, missing: impl FnOnce() -> Error) -> Result<Option<Self>> {
         let ours = fs::metadata(folder).map_err(Error::file("reading", folder))?.uid();
         if ours != 0 {
             return Ok(None);
@@ -33,18 +34,16 @@ impl OsUser {
                 return Ok(Some(Self { uid, gid }));
             }
         }
-        let reason =
-            "PostgreSQL does not run as root, and this machine has no user `postgres`; run this as another user";
-        Err(Error::PitrRefused { reason: reason.to_owned() })
+        Err(missing())
     }
 
     /// Makes a command run as this user.
-    pub(super) fn run(self, command: &mut Command) {
+    pub(crate) fn run(self, command: &mut std::process::Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
     /// Gives a folder and everything in it to this user.
-    pub(super) fn own(self, path: &Path) -> Result<()> {
+    pub(crate) fn own(self, path: &Path) -> Result<()> {
         let failed = Error::file("changing the owner of", path);
         lchown(path, Some(self.uid), Some(self.gid)).map_err(&failed)?;
         if path.is_symlink() || !path.is_dir() {
@@ -57,7 +56,7 @@ impl OsUser {
     }
 
     /// Whether this user may enter a folder by its path.
-    pub(super) fn may_enter(self, folder: &Path) -> bool {
+    pub(crate) fn may_enter(self, folder: &Path) -> bool {
         folder.ancestors().filter(|path| !path.as_os_str().is_empty()).all(|path| {
             fs::metadata(path).is_ok_and(|found| {
                 let mode = found.permissions().mode();
@@ -68,8 +67,5 @@ impl OsUser {
 }
 
 async fn id(option: &str, user: &str) -> Option<u32> {
-    let mut command = Command::new("id");
-    command.args([option, user]).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(ANSWER, command.output()).await.ok()?.ok()?;
-    String::from_utf8(output.stdout).ok()?.trim().parse().ok()
+    answer_of(Command::new("id").args([option, user]), ANSWER).await?.trim().parse().ok()
 }
