@@ -22,7 +22,8 @@ async fn a_lock_in_a_read_only_unit_is_refused_however_the_unit_begins() {
     unit.commit().await.unwrap();
 
     for deferred in [false, true] {
-        let opening = world.store().tenant(&ours.scope()).read_only();
+        let (store, scope) = (world.store(), ours.scope());
+        let opening = store.tenant(&scope).read_only();
         let unit = if deferred { opening.deferred().await } else { opening.await }.unwrap();
 
         let locked = tables(&*unit).of::<tag::Entity>().at_once().get_for_update(&tag.id).await;

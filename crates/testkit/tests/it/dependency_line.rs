@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("rylie-driver", &[]),
     ("rylie-crypto", &[]),
     ("rylie-derive", &[]),
@@ -43,6 +43,8 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("rylie-examples", &["rylie-db", "rylie-testkit"]),
     ("rylie-examples-on-postgres", &["rylie-db", "rylie-testkit"]),
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),
+    // Mounts the files under test.
+    ("rylie-schedules", &[]),
 ];
 
 /// Crates without SQL.
