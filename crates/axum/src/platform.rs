@@ -16,7 +16,7 @@ use crate::origin::origin_of;
 use crate::problem::{Problem, malformed};
 use crate::scope::signed_in;
 use crate::web::{Web, web_of};
-use crate::write::{IDEMPOTENCY_KEY, StillInUse};
+use crate::write::{IDEMPOTENCY_KEY, answered};
 
 /// The header with the reason of a call across tenants, in UTF-8. It is recorded before the unit opens.
 pub const REASON: &str = "x-access-reason";
@@ -80,17 +80,7 @@ impl<B: Send> PlatformWrite<B> {
         let Self { body, web, user, reason, origin } = self;
         let unit = Arc::new(web.store.platform_for(&user, &reason, origin).await?);
         let worked = work(Arc::clone(&unit), body).await;
-        let unit = Arc::into_inner(unit);
-        let mut answer = match worked {
-            Ok(answer) => answer,
-            Err(problem) => {
-                if let Some(unit) = unit {
-                    unit.rollback().await;
-                }
-                return Err(problem);
-            }
-        };
-        let unit = unit.ok_or_else(|| Problem::internal(&StillInUse))?;
+        let (mut answer, unit) = answered(worked, Arc::into_inner(unit)).await?;
         answer.cookie = web.position_cookie(unit.commit_with_position().await?);
         Ok(answer)
     }

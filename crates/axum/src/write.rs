@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::HeaderMap;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{Claim, Error};
+use rylie_db::repositories::{Claim, Error, Unit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -99,17 +99,8 @@ impl<B: Send> TenantWrite<B> {
         let unit = WriteUnit { access: Arc::new(access), if_match: if_match.map(Into::into), compared: Arc::default() };
         let worked = work(unit.clone(), body).await;
         let worked = worked.and_then(|answer| unit.refuse_uncompared().map(|()| answer));
-        let access = Arc::into_inner(unit.access);
-        let mut answer = match worked {
-            Ok(answer) => answer,
-            Err(problem) => {
-                if let Some(access) = access {
-                    access.rollback().await;
-                }
-                return Err(problem);
-            }
-        };
-        let access = access.ok_or_else(|| Problem::internal(&StillInUse))?;
+        let unit = Arc::into_inner(unit.access).map(|access| access.into_parts().1);
+        let (mut answer, access) = answered(worked, unit).await?;
         if let Some(key) = &key {
             access.idempotency().answer(key, &answer.to_stored()?).await?;
         }
@@ -165,6 +156,23 @@ impl Deref for WriteUnit {
 
     fn deref(&self) -> &TenantAccess {
         &self.access
+    }
+}
+
+/// Returns the answer of a handler and its unit, which is to be committed. After an error it rolls the unit back.
+pub(crate) async fn answered<U: Unit + ?Sized>(
+    worked: Result<Answer, Problem>,
+    unit: Option<Box<U>>,
+) -> Result<(Answer, Box<U>), Problem> {
+    match (worked, unit) {
+        (Ok(answer), Some(unit)) => Ok((answer, unit)),
+        (Ok(_), None) => Err(Problem::internal(&StillInUse)),
+        (Err(problem), unit) => {
+            if let Some(unit) = unit {
+                unit.rollback().await;
+            }
+            Err(problem)
+        }
     }
 }
 

@@ -1,14 +1,71 @@
 //! The jobs of a database, and its scheduler.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use rylie_maintenance::{BackupFolder, Engine, Job, LibraryJob, Notifier, Scheduler, SchedulerOptions};
+use async_trait::async_trait;
+use rylie_maintenance::{
+    BackupFolder, Engine, Job, JobContext, LibraryJob, Missed, Notifier, Scheduler, SchedulerOptions,
+};
+use serde_json::Value;
 
 use crate::Database;
 use crate::backup::{MakeBackup, VerifyBackup};
 use crate::doctor::Diagnose;
 use crate::error::Result;
 use crate::pitr::{CheckPitr, MakeBase};
+
+/// A job of the facade, which needs more than a store or an engine.
+enum FacadeJob {
+    MakeBackup(MakeBackup),
+    VerifyBackup(VerifyBackup),
+    Diagnose(Box<Diagnose>),
+    CheckPitr(CheckPitr),
+    MakeBase(MakeBase),
+}
+
+impl FacadeJob {
+    /// Returns the name, the cron expression of the default schedule in UTC, the treatment of missed due times and the
+    /// time limit. A database of ten gigabytes is copied in minutes; a hundred times that takes hours.
+    fn schedule(&self) -> (&'static str, &'static str, Missed, Duration) {
+        match self {
+            Self::MakeBackup(_) => ("backup", "0 2 * * *", Missed::Once, Duration::from_hours(6)),
+            Self::VerifyBackup(_) => ("backup-verify", "30 */4 * * *", Missed::Once, Duration::from_hours(6)),
+            Self::Diagnose(_) => ("doctor", "27 * * * *", Missed::Skip, Duration::from_mins(5)),
+            Self::CheckPitr(_) => ("pitr-check", "* * * * *", Missed::Skip, Duration::from_mins(5)),
+            Self::MakeBase(_) => ("pitr-base", "0 1 * * *", Missed::Once, Duration::from_hours(12)),
+        }
+    }
+}
+
+#[async_trait]
+impl Job for FacadeJob {
+    fn name(&self) -> &'static str {
+        self.schedule().0
+    }
+
+    fn cron(&self) -> &'static str {
+        self.schedule().1
+    }
+
+    fn missed(&self) -> Missed {
+        self.schedule().2
+    }
+
+    fn timeout(&self) -> Duration {
+        self.schedule().3
+    }
+
+    async fn run(&self, context: &JobContext) -> rylie_maintenance::Result<Value> {
+        match self {
+            Self::MakeBackup(job) => job.run().await,
+            Self::VerifyBackup(job) => job.run(context).await,
+            Self::Diagnose(job) => job.run(context).await,
+            Self::CheckPitr(job) => job.run(context).await,
+            Self::MakeBase(job) => job.run().await,
+        }
+    }
+}
 
 impl Database {
     /// Creates the scheduler of this database's jobs from the settings `[schedule.<job>]`. `more` adds the service's
@@ -25,8 +82,9 @@ impl Database {
     /// for a wrong setting of a job, and [`Invalid`](rylie_maintenance::Error::Invalid) for a wrong place of backups.
     pub fn scheduler(&self, more: Vec<Arc<dyn Job>>, options: SchedulerOptions) -> Result<Scheduler> {
         let ours = self.jobs()?.into_iter().map(|job| Arc::new(job) as Arc<dyn Job>);
-        let theirs = self.backup_jobs()?.into_iter().chain(self.pitr_jobs()?).chain(self.doctor_job());
-        let jobs = ours.chain(theirs).chain(more).collect();
+        let facades = self.backup_jobs()?.into_iter().chain(self.pitr_jobs()?).chain(self.doctor_job());
+        let facades = facades.map(|job| Arc::new(job) as Arc<dyn Job>);
+        let jobs = ours.chain(facades).chain(more).collect();
         let settings = self.config().schedules.by_job();
         Ok(Scheduler::new(self.store(), self.env(), jobs, &settings, options)?)
     }
@@ -50,28 +108,29 @@ impl Database {
         Ok(Notifier::new(target, self.config().maintenance.smtp.as_ref())?)
     }
 
-    fn backup_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
+    fn backup_jobs(&self) -> Result<Vec<FacadeJob>> {
         let Some(place) = self.config().backups() else { return Ok(Vec::new()) };
         let (config, folder) = (Arc::new(self.config().clone()), BackupFolder::new(place)?);
-        let mut jobs: Vec<Arc<dyn Job>> =
-            vec![Arc::new(MakeBackup { config: Arc::clone(&config), folder: folder.clone() })];
+        let make = MakeBackup { config: Arc::clone(&config), folder: folder.clone() };
+        let mut jobs = vec![FacadeJob::MakeBackup(make)];
         if self.config().maintenance.audit_key.is_some() {
             let (env, notifiers) = (self.env(), self.notifiers());
-            jobs.push(Arc::new(VerifyBackup { config, folder, env, notifiers }));
+            jobs.push(FacadeJob::VerifyBackup(VerifyBackup { config, folder, env, notifiers }));
         }
         Ok(jobs)
     }
 
     /// An alert needs a target; without one, `rylie doctor` says the same.
-    fn doctor_job(&self) -> Option<Arc<dyn Job>> {
+    fn doctor_job(&self) -> Option<FacadeJob> {
         let notifiers = self.notifiers();
         if notifiers.is_empty() || self.config().pool.behind_pooler {
             return None;
         }
-        Some(Arc::new(Diagnose { database: self.clone(), env: self.env(), notifiers }))
+        let job = Diagnose { database: self.clone(), env: self.env(), notifiers };
+        Some(FacadeJob::Diagnose(Box::new(job)))
     }
 
-    fn pitr_jobs(&self) -> Result<Vec<Arc<dyn Job>>> {
+    fn pitr_jobs(&self) -> Result<Vec<FacadeJob>> {
         let config = self.config();
         if config.pool.behind_pooler {
             return Ok(Vec::new());
@@ -83,8 +142,8 @@ impl Database {
         let folder = if is_stanza { None } else { Some(config.pitr_folder(None)?) };
         let (config, env, notifiers) = (Arc::new(config.clone()), self.env(), self.notifiers());
         let check = CheckPitr { config: Arc::clone(&config), folder: folder.clone(), env, notifiers };
-        let base = folder.map(|folder| Arc::new(MakeBase { config, folder }) as Arc<dyn Job>);
-        Ok(std::iter::once(Arc::new(check) as Arc<dyn Job>).chain(base).collect())
+        let base = folder.map(|folder| FacadeJob::MakeBase(MakeBase { config, folder }));
+        Ok([FacadeJob::CheckPitr(check)].into_iter().chain(base).collect())
     }
 
     fn jobs(&self) -> Result<Vec<LibraryJob>> {

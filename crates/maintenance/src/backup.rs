@@ -18,7 +18,6 @@ mod new_database;
 mod open;
 mod place;
 mod private_folder;
-#[cfg(unix)]
 mod private_server;
 pub(crate) mod program;
 mod prune;

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use rylie_repositories::{
-    CallSite, Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, UnitOptions,
+    CallSite, Grant, OperationsUnit, PlatformUnit, Result as DataResult, Store, StoreExt, Unit, UnitOptions,
 };
 
 use crate::error::{Error, Result};
@@ -81,16 +81,7 @@ impl<U: ?Sized> JobUnit<U> {
     }
 }
 
-impl JobUnit<dyn PlatformUnit> {
-    /// Commits if the last step succeeded, and returns its value.
-    pub(crate) async fn commit<T>(self, last: DataResult<T>) -> Result<T> {
-        let value = self.done(last)?;
-        self.unit.commit().await.map_err(Error::doing(self.doing))?;
-        Ok(value)
-    }
-}
-
-impl JobUnit<dyn OperationsUnit> {
+impl<U: Unit + ?Sized> JobUnit<U> {
     /// Commits if the last step succeeded, and returns its value.
     pub(crate) async fn commit<T>(self, last: DataResult<T>) -> Result<T> {
         let value = self.done(last)?;

@@ -33,7 +33,7 @@ pub use store::{
     Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
     OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store, StoreExt, TenantAccess,
 };
-pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
+pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit, Unit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
@@ -95,7 +95,7 @@ pub use {
     store::MockStore,
     tasks::MockTaskRepository,
     tenant_transfer::MockTenantTransfer,
-    unit::{MockIdentityUnit, MockOperationsUnit, MockPlatformUnit, MockTenantUnit},
+    unit::{MockIdentityUnit, MockOperationsUnit, MockPlatformUnit, MockTenantUnit, MockedUnit},
     usage::{MockUsageClosing, MockUsageRepository},
     users::{MockAgencyAdministration, MockAgencyRepository, MockPreferencesRepository, MockUserRepository},
 };

@@ -9,7 +9,7 @@ use crate::own::{OwnSchema, OwnTables};
 use crate::secrets::Keys;
 use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
-use crate::{Error, LogPosition, Result};
+use crate::{Error, Result};
 
 /// A unit of work with the context that the platform's repositories need. It implements all of them.
 pub(crate) struct Tx {
@@ -24,18 +24,6 @@ impl Tx {
     /// Returns the unit without its context.
     pub(crate) fn into_inner(self) -> rylie_tenancy::Tx {
         self.own.unit
-    }
-
-    pub(crate) async fn commit(self) -> Result<()> {
-        self.own.unit.commit().await
-    }
-
-    pub(crate) async fn rollback(self) {
-        self.own.unit.rollback().await;
-    }
-
-    pub(crate) async fn commit_with_position(self) -> Result<LogPosition> {
-        self.own.unit.commit_with_position().await
     }
 
     pub(crate) fn keys(&self) -> Result<&Keys> {

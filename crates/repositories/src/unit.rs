@@ -6,6 +6,121 @@ use crate::tx::Tx;
 #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "a unit names every repository"))]
 use crate::*;
 
+/// A unit of work: one transaction.
+///
+/// Dropping it without [`commit`](Self::commit) rolls it back.
+#[must_use = "a unit that is not committed is rolled back"]
+#[async_trait]
+pub trait Unit: Send + Sync {
+    /// Commits the unit's changes. One round trip; none if the unit only read.
+    ///
+    /// Fails with [`Error::UnitFailed`] if a statement failed before; nothing is committed then. Fails with
+    /// [`Error::OutcomeUnknown`] if the connection breaks during the commit. A caller that is cancelled during
+    /// the commit does not learn the outcome either.
+    async fn commit(self: Box<Self>) -> Result<()>;
+
+    /// Rolls the unit's changes back. Dropping does so too, and logs a warning: there it may be a forgotten commit. On
+    /// SQLite the write lock is free when this returns; on PostgreSQL the rollback runs in the background.
+    async fn rollback(self: Box<Self>);
+
+    /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
+    /// [`after`](OpenReadOnly::after()) it sees them on any server. One round trip. If the unit only read:
+    /// none, and the position precedes everything. Fails as [`commit`](Self::commit) does.
+    async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
+
+    /// Returns a log position behind everything that this unit sees. A unit opened
+    /// [`after`](OpenReadOnly::after()) it sees no older state. One round trip; none on SQLite.
+    async fn log_position(&self) -> Result<LogPosition>;
+
+    /// Returns the server that the unit works on.
+    fn server(&self) -> Server;
+
+    /// Sets the receiver of the progress of later bulk calls. By default nothing receives it.
+    fn report_to(&self, progress: Progress);
+
+    /// Begins a savepoint: a part of the unit that can be undone alone. One round trip.
+    async fn savepoint(&self) -> Result<Savepoint<'_>>;
+
+    /// Returns the number of statements sent so far, without begin, end and savepoints.
+    fn statements(&self) -> u64;
+}
+
+#[async_trait]
+impl Unit for Tx {
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.into_inner().commit().await
+    }
+
+    async fn rollback(self: Box<Self>) {
+        self.into_inner().rollback().await;
+    }
+
+    async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
+        self.into_inner().commit_with_position().await
+    }
+
+    async fn log_position(&self) -> Result<LogPosition> {
+        rylie_tenancy::Tx::log_position(self).await
+    }
+
+    fn server(&self) -> Server {
+        rylie_tenancy::Tx::server(self)
+    }
+
+    fn report_to(&self, progress: Progress) {
+        rylie_tenancy::Tx::report_to(self, progress);
+    }
+
+    async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        rylie_tenancy::Tx::savepoint(self).await
+    }
+
+    fn statements(&self) -> u64 {
+        rylie_tenancy::Tx::statements(self)
+    }
+}
+
+/// A unit of mocks.
+#[cfg(feature = "mock")]
+pub trait MockedUnit: Send + Sync + 'static {
+    /// Returns the number of commits.
+    fn commits(&self) -> &std::sync::atomic::AtomicU64;
+}
+
+#[cfg(feature = "mock")]
+#[async_trait]
+impl<M: MockedUnit> Unit for M {
+    async fn commit(self: Box<Self>) -> Result<()> {
+        self.commits().fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) {}
+
+    async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
+        self.commit().await?;
+        Ok(LogPosition::default())
+    }
+
+    async fn log_position(&self) -> Result<LogPosition> {
+        Ok(LogPosition::default())
+    }
+
+    fn server(&self) -> Server {
+        Server::Primary
+    }
+
+    fn report_to(&self, _: Progress) {}
+
+    async fn savepoint(&self) -> Result<Savepoint<'_>> {
+        Ok(Savepoint::default())
+    }
+
+    fn statements(&self) -> u64 {
+        0
+    }
+}
+
 /// Defines a unit from one list of repositories: its trait, the implementation by [`Tx`], and the mock.
 macro_rules! unit {
     (
@@ -14,52 +129,16 @@ macro_rules! unit {
         }
     ) => {
         $(#[$doc])*
-        ///
-        /// Dropping it without [`commit`](Self::commit) rolls it back.
         #[must_use = "a unit that is not committed is rolled back"]
-        #[async_trait]
-        pub trait $unit: Send + Sync {
+        pub trait $unit: Unit {
             $($(#[$repository_doc])* fn $name(&self) -> &dyn $repository;)+
 
             $(
                 /// The service's own repositories; [`repositories!`](crate::repositories!) makes methods for them.
                 fn $own(&self) -> OwnUnit<'_>;
             )?
-
-            /// Commits the unit's changes. One round trip; none if the unit only read.
-            ///
-            /// Fails with [`Error::UnitFailed`] if a statement failed before; nothing is committed then. Fails with
-            /// [`Error::OutcomeUnknown`] if the connection breaks during the commit. A caller that is cancelled during
-            /// the commit does not learn the outcome either.
-            async fn commit(self: Box<Self>) -> Result<()>;
-
-            /// Rolls the unit's changes back. Dropping does so too, and logs a warning: there it may be a forgotten commit. On
-            /// SQLite the write lock is free when this returns; on PostgreSQL the rollback runs in the background.
-            async fn rollback(self: Box<Self>);
-
-            /// As [`commit`](Self::commit), and returns a log position behind the changes. A unit opened
-            /// [`after`](OpenReadOnly::after()) it sees them on any server. One round trip. If the unit only read:
-            /// none, and the position precedes everything. Fails as [`commit`](Self::commit) does.
-            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition>;
-
-            /// Returns a log position behind everything that this unit sees. A unit opened
-            /// [`after`](OpenReadOnly::after()) it sees no older state. One round trip; none on SQLite.
-            async fn log_position(&self) -> Result<LogPosition>;
-
-            /// Returns the server that the unit works on.
-            fn server(&self) -> Server;
-
-            /// Sets the receiver of the progress of later bulk calls. By default nothing receives it.
-            fn report_to(&self, progress: Progress);
-
-            /// Begins a savepoint: a part of the unit that can be undone alone. One round trip.
-            async fn savepoint(&self) -> Result<Savepoint<'_>>;
-
-            /// Returns the number of statements sent so far, without begin, end and savepoints.
-            fn statements(&self) -> u64;
         }
 
-        #[async_trait]
         impl $unit for Tx {
             $(fn $name(&self) -> &dyn $repository {
                 self
@@ -68,38 +147,6 @@ macro_rules! unit {
             $(fn $own(&self) -> OwnUnit<'_> {
                 OwnUnit::of_tables(self.own_tables())
             })?
-
-            async fn commit(self: Box<Self>) -> Result<()> {
-                Tx::commit(*self).await
-            }
-
-            async fn rollback(self: Box<Self>) {
-                Tx::rollback(*self).await;
-            }
-
-            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
-                Tx::commit_with_position(*self).await
-            }
-
-            async fn log_position(&self) -> Result<LogPosition> {
-                rylie_tenancy::Tx::log_position(self).await
-            }
-
-            fn server(&self) -> Server {
-                rylie_tenancy::Tx::server(self)
-            }
-
-            fn report_to(&self, progress: Progress) {
-                rylie_tenancy::Tx::report_to(self, progress);
-            }
-
-            async fn savepoint(&self) -> Result<Savepoint<'_>> {
-                rylie_tenancy::Tx::savepoint(self).await
-            }
-
-            fn statements(&self) -> u64 {
-                rylie_tenancy::Tx::statements(self)
-            }
         }
 
         #[doc = concat!("A [`", stringify!($unit), "`] of mocks, one per repository. `commit` succeeds and is counted.")]
@@ -116,7 +163,13 @@ macro_rules! unit {
         }
 
         #[cfg(feature = "mock")]
-        #[async_trait]
+        impl MockedUnit for $mock {
+            fn commits(&self) -> &std::sync::atomic::AtomicU64 {
+                &self.commits
+            }
+        }
+
+        #[cfg(feature = "mock")]
         impl $unit for $mock {
             $(fn $name(&self) -> &dyn $repository {
                 &self.$name
@@ -125,36 +178,6 @@ macro_rules! unit {
             $(fn $own(&self) -> OwnUnit<'_> {
                 OwnUnit::of_mocks(&self.$own)
             })?
-
-            async fn commit(self: Box<Self>) -> Result<()> {
-                self.commits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                Ok(())
-            }
-
-            async fn rollback(self: Box<Self>) {}
-
-            async fn commit_with_position(self: Box<Self>) -> Result<LogPosition> {
-                self.commit().await?;
-                Ok(LogPosition::default())
-            }
-
-            async fn log_position(&self) -> Result<LogPosition> {
-                Ok(LogPosition::default())
-            }
-
-            fn server(&self) -> Server {
-                Server::Primary
-            }
-
-            fn report_to(&self, _: Progress) {}
-
-            async fn savepoint(&self) -> Result<Savepoint<'_>> {
-                Ok(Savepoint::default())
-            }
-
-            fn statements(&self) -> u64 {
-                0
-            }
         }
     };
 }

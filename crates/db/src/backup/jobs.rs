@@ -1,13 +1,11 @@
 //! The jobs of the scheduler that make backups and prove them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use rylie_audit::{Action, Event, Outside, SigningKey};
 use rylie_entities::Env;
 use rylie_maintenance::{
-    BackupFolder, Error, Job, JobContext, ListedBackup, Notifier, PruneRule, Result, check_backup_age, deliver_alerts,
+    BackupFolder, Error, JobContext, ListedBackup, Notifier, PruneRule, Result, check_backup_age, deliver_alerts,
     kept_checkpoints,
 };
 use rylie_repositories::Progress;
@@ -18,9 +16,6 @@ use crate::config::Config;
 
 /// How many tables are copied at once.
 const JOBS: u32 = 2;
-
-/// A database of ten gigabytes is copied in minutes; a hundred times that takes hours.
-const LONGEST: Duration = Duration::from_hours(6);
 
 /// `backup`: makes a backup, every night at two.
 pub(crate) struct MakeBackup {
@@ -37,21 +32,8 @@ pub(crate) struct VerifyBackup {
     pub(crate) notifiers: Vec<Notifier>,
 }
 
-#[async_trait]
-impl Job for MakeBackup {
-    fn name(&self) -> &'static str {
-        "backup"
-    }
-
-    fn cron(&self) -> &'static str {
-        "0 2 * * *"
-    }
-
-    fn timeout(&self) -> Duration {
-        LONGEST
-    }
-
-    async fn run(&self, _context: &JobContext) -> Result<Value> {
+impl MakeBackup {
+    pub(crate) async fn run(&self) -> Result<Value> {
         let key = self.config.signing_key_if_any()?;
         let backup = self
             .config
@@ -68,21 +50,8 @@ impl Job for MakeBackup {
     }
 }
 
-#[async_trait]
-impl Job for VerifyBackup {
-    fn name(&self) -> &'static str {
-        "backup-verify"
-    }
-
-    fn cron(&self) -> &'static str {
-        "30 */4 * * *"
-    }
-
-    fn timeout(&self) -> Duration {
-        LONGEST
-    }
-
-    async fn run(&self, context: &JobContext) -> Result<Value> {
+impl VerifyBackup {
+    pub(crate) async fn run(&self, context: &JobContext) -> Result<Value> {
         let proven = self.prove().await;
         // Reported whether the drill succeeded or not.
         let trusted = self.config.known_audit_keys().map_err(failed)?;

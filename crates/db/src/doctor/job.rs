@@ -1,13 +1,9 @@
 //! The job of the scheduler that diagnoses the database.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use rylie_entities::Env;
-use rylie_maintenance::{
-    DoctorOptions, Job, JobContext, Missed, Notifier, Result, Verdict, check_findings, deliver_alerts,
-};
+use rylie_maintenance::{DoctorOptions, JobContext, Notifier, Result, Verdict, check_findings, deliver_alerts};
 use serde_json::{Value, json};
 
 use crate::backup::failed;
@@ -21,25 +17,8 @@ pub(crate) struct Diagnose {
     pub(crate) notifiers: Vec<Notifier>,
 }
 
-#[async_trait]
-impl Job for Diagnose {
-    fn name(&self) -> &'static str {
-        "doctor"
-    }
-
-    fn cron(&self) -> &'static str {
-        "27 * * * *"
-    }
-
-    fn missed(&self) -> Missed {
-        Missed::Skip
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_mins(5)
-    }
-
-    async fn run(&self, context: &JobContext) -> Result<Value> {
+impl Diagnose {
+    pub(crate) async fn run(&self, context: &JobContext) -> Result<Value> {
         let report = Box::pin(self.database.doctor(&DoctorOptions::default())).await.map_err(failed)?;
         let causes = |level| {
             let of_level = report.root_causes().into_iter().filter(move |(worst, _)| *worst == level);

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use rylie_audit::Action;
 use rylie_entities::Env;
 use rylie_maintenance::{
-    BaseOptions, Error, Job, JobContext, Missed, Notifier, PitrFolder, Result, check_wal_silence, deliver_alerts,
+    BaseOptions, Error, JobContext, Notifier, PitrFolder, Result, check_wal_silence, deliver_alerts,
 };
 use rylie_repositories::Progress;
 use serde_json::{Value, json};
@@ -17,9 +16,6 @@ use crate::config::Config;
 
 /// How long the WAL may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// A cluster of a hundred gigabytes is copied in an hour.
-const LONGEST: Duration = Duration::from_hours(12);
 
 /// `pitr-check`: watches that the WAL arrives, every minute. In a folder it also writes a marker to the WAL, so that
 /// restores can go to this minute.
@@ -37,25 +33,8 @@ pub(crate) struct MakeBase {
     pub(crate) folder: PitrFolder,
 }
 
-#[async_trait]
-impl Job for CheckPitr {
-    fn name(&self) -> &'static str {
-        "pitr-check"
-    }
-
-    fn cron(&self) -> &'static str {
-        "* * * * *"
-    }
-
-    fn missed(&self) -> Missed {
-        Missed::Skip
-    }
-
-    fn timeout(&self) -> Duration {
-        Duration::from_mins(5)
-    }
-
-    async fn run(&self, context: &JobContext) -> Result<Value> {
+impl CheckPitr {
+    pub(crate) async fn run(&self, context: &JobContext) -> Result<Value> {
         let limit = self.config.pitr_alert_after();
         let seen = match &self.folder {
             Some(folder) => self.look_at_folder(folder, limit).await?,
@@ -105,21 +84,8 @@ impl CheckPitr {
     }
 }
 
-#[async_trait]
-impl Job for MakeBase {
-    fn name(&self) -> &'static str {
-        "pitr-base"
-    }
-
-    fn cron(&self) -> &'static str {
-        "0 1 * * *"
-    }
-
-    fn timeout(&self) -> Duration {
-        LONGEST
-    }
-
-    async fn run(&self, _context: &JobContext) -> Result<Value> {
+impl MakeBase {
+    pub(crate) async fn run(&self) -> Result<Value> {
         let options = BaseOptions::default();
         let base = self.config.make_base(&self.folder, &options, &Progress::none()).await.map_err(failed)?;
         let id = &base.manifest.id;

@@ -165,12 +165,6 @@ fn sealed_files(folder: &Path) -> Result<BTreeMap<String, BackupFile>> {
     Ok(files)
 }
 
-#[cfg(unix)]
 fn close_to_others(path: &Path) -> std::io::Result<()> {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn close_to_others(_: &Path) -> std::io::Result<()> {
-    Ok(())
 }

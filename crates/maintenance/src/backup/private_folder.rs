@@ -29,7 +29,6 @@ impl PrivateFolder {
     }
 
     /// Makes one in the system's folder for temporary files.
-    #[cfg(unix)]
     pub(super) fn temporary() -> Result<Self> {
         Self::within(&std::env::temp_dir())
     }
@@ -43,13 +42,11 @@ impl PrivateFolder {
         Ok(Self { folder, _lock: lock })
     }
 
-    #[cfg(unix)]
     pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// Its path, which must be UTF-8.
-    #[cfg(unix)]
     pub(super) fn text(&self) -> Result<&str> {
         self.folder.path().to_str().ok_or_else(not_text)
     }

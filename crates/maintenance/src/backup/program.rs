@@ -67,7 +67,6 @@ impl Program {
         }
     }
 
-    #[cfg(unix)]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

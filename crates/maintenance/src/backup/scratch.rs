@@ -18,7 +18,6 @@ use super::manifest::Manifest;
 use super::new_database::{create, major, may_not_create, refuse_lacking, sweep};
 use super::open::OpenBackup;
 use super::private_folder::PrivateFolder;
-#[cfg(unix)]
 use super::private_server::{PrivateServer, ServerPrograms};
 use super::restore::restore_into;
 use super::survey::{STORED, Survey, TEXT_FORM, survey_postgres, survey_sqlite};
@@ -31,7 +30,6 @@ use structure::{amcheck, foreign_keys, sqlite_structure};
 const PREFIX: &str = "rylie_drill_";
 
 /// The roles of the units. One that has no right on an object is not among the roles of a backup.
-#[cfg(unix)]
 const UNIT_ROLES: [&str; 5] = ["rylie_tenant", "rylie_identity", "rylie_platform", "rylie_doors", "rylie_sealer"];
 
 /// Held while scratch databases are made and swept, so that none is swept before its drill is connected. A lock belongs to
@@ -56,7 +54,6 @@ enum Place {
         /// While it is open, no other drill sweeps the database.
         _held: Box<PgConnection>,
     },
-    #[cfg(unix)]
     Private {
         server: PrivateServer,
     },
@@ -84,7 +81,6 @@ impl Scratch {
                 place: Place::Sqlite { _folder: folder },
             });
         }
-        #[cfg(unix)]
         if named.is_none()
             && let Some(programs) = ServerPrograms::find(major(&manifest.server)).await
         {
@@ -94,7 +90,6 @@ impl Scratch {
     }
 
     /// On a private server, which has the roles of the backup by their names alone.
-    #[cfg(unix)]
     async fn private(programs: &ServerPrograms, manifest: &Manifest) -> Result<Self> {
         let server = PrivateServer::start(programs).await?;
         let failed = || Error::engine("preparing a private server");
@@ -215,7 +210,6 @@ impl Scratch {
     pub async fn remove(self) -> Result<()> {
         let (server, name, held) = match self.place {
             Place::Postgres { server, name, _held: held } => (server, name, held),
-            #[cfg(unix)]
             Place::Private { server } => {
                 server.stop().await;
                 return Ok(());

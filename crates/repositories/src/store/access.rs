@@ -88,17 +88,17 @@ impl TenantAccess {
         self.scope.user()
     }
 
-    /// Commits the changes; see [`TenantUnit::commit`].
+    /// Commits the changes; see [`Unit::commit`](crate::Unit::commit).
     pub async fn commit(self) -> Result<()> {
         self.unit.commit().await
     }
 
-    /// Rolls the changes back; see [`TenantUnit::rollback`].
+    /// Rolls the changes back; see [`Unit::rollback`](crate::Unit::rollback).
     pub async fn rollback(self) {
         self.unit.rollback().await;
     }
 
-    /// Commits the changes and returns a position behind them; see [`TenantUnit::commit_with_position`].
+    /// Commits the changes and returns a position behind them; see [`Unit::commit_with_position`](crate::Unit::commit_with_position).
     pub async fn commit_with_position(self) -> Result<LogPosition> {
         self.unit.commit_with_position().await
     }

@@ -124,7 +124,6 @@ async fn released(connection: SqliteConnection) -> Result<()> {
 }
 
 /// The new file is for the same users as the old one.
-#[cfg(unix)]
 fn as_before(old: &Path, new: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{MetadataExt, chown};
     let before = fs::metadata(old)?;
@@ -133,9 +132,4 @@ fn as_before(old: &Path, new: &Path) -> std::io::Result<()> {
         chown(new, Some(before.uid()), Some(before.gid()))?;
     }
     fs::set_permissions(new, before.permissions())
-}
-
-#[cfg(not(unix))]
-fn as_before(old: &Path, new: &Path) -> std::io::Result<()> {
-    fs::set_permissions(new, fs::metadata(old)?.permissions())
 }

@@ -34,12 +34,10 @@ pub(super) fn wal_size(path: &Path, limits: &Limits) -> Outcome {
     }
 }
 
-#[cfg(unix)]
 fn mode(path: &Path) -> std::io::Result<u32> {
     Ok(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path)?.permissions()) & 0o777)
 }
 
-#[cfg(unix)]
 pub(super) fn rights(path: &Path) -> Outcome {
     let mut outcome = Outcome::ok("the file is for its owner only");
     for suffix in ["", "-wal", "-shm"] {
@@ -64,7 +62,6 @@ pub(super) fn rights(path: &Path) -> Outcome {
     outcome
 }
 
-#[cfg(unix)]
 pub(super) fn folder_rights(path: &Path) -> Outcome {
     match mode(folder(path)) {
         Ok(mode) if mode & 0o022 != 0 => Outcome::found(
@@ -75,16 +72,6 @@ pub(super) fn folder_rights(path: &Path) -> Outcome {
         Ok(mode) => Outcome::ok(format!("only the owner may replace the file: {mode:04o}")),
         Err(error) => Outcome::not_checked(format!("its rights cannot be read: {error}")),
     }
-}
-
-#[cfg(not(unix))]
-pub(super) fn rights(_path: &Path) -> Outcome {
-    Outcome::not_checked("rights of files are checked on Unix only")
-}
-
-#[cfg(not(unix))]
-pub(super) fn folder_rights(_path: &Path) -> Outcome {
-    Outcome::not_checked("rights of files are checked on Unix only")
 }
 
 pub(super) fn writable(path: &Path) -> Outcome {
