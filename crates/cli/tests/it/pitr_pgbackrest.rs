@@ -64,8 +64,8 @@ async fn the_steps_are_those_of_pgbackrest() {
 
     let calls = fs::read_to_string(folder.path("calls")).unwrap();
     let wanted = format!(
-        "--stanza=platform --type=time --target=2025-11-26 02:00:00.000000+00 --pg1-path={} --set=20261126-010000F \
-         --target-timeline=7 --target-action=promote restore",
+        "--stanza=platform --type=time --target=2025-11-26 02:00:00.000000+00 --target-action=promote --pg1-path={} \
+         --set=20261126-010000F --target-timeline=7 restore",
         folder.path("new").display()
     );
     assert!(calls.lines().any(|call| call == wanted), "{calls}");
