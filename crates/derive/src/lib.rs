@@ -8,7 +8,7 @@ mod field;
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};
 
-/// Makes the entity of this `Model` one whose rows belong to tenants. See the [crate](crate) for the attributes.
+/// Makes the entity of this `Model` one whose rows belong to tenants. See the [crate] for the attributes.
 #[proc_macro_derive(TenantOwned, attributes(tenant_owned))]
 pub fn tenant_owned(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
