@@ -7,7 +7,7 @@ mod run;
 mod schedule;
 mod status;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -203,7 +203,7 @@ impl Scheduler {
 
     async fn claim_in(&self, unit: &dyn OperationsUnit) -> rylie_repositories::Result<Vec<(usize, Lease)>> {
         let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
-        let settled: HashMap<_, _> = unit.job_runs().settled(&names).await?.into_iter().collect();
+        let settled = unit.job_runs().settled(&names).await?;
         let running = unit.job_runs().running().await?;
         let now = self.0.env.now();
         let mut claimed = Vec::new();

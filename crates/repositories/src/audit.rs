@@ -25,7 +25,7 @@ use serde::Serialize;
 use crate::tx::Tx;
 use crate::{KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf};
+pub use leaf_page::{LeafPage, LeafPlace, PlacedLeaf, PlacedTenant};
 pub(crate) use log_row::LongTexts;
 pub use reader::{AuditExtent, AuditReader};
 pub(crate) use rows::{

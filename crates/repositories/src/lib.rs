@@ -45,7 +45,7 @@ pub use rylie_tenancy::{
 
 pub use audit::{
     AuditExtent, AuditFilter, AuditReader, AuditRepository, AuditSealRepository, LeafPage, LeafPlace, NewSeal,
-    PlacedLeaf, RemovedBatches, StrayPage,
+    PlacedLeaf, PlacedTenant, RemovedBatches, StrayPage,
 };
 pub use connections::{
     Ga4ConnectionRepository, NewGa4Connection, NewSearchConsoleConnection, SearchConsoleConnectionRepository,

@@ -237,8 +237,8 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
     let reader = world.database().audit_reader().await.unwrap();
     let tenants = reader.tenants_after(LeafPlace { batch: 0, number: 0 }, 1_000).await.unwrap();
     let mut leaves = Vec::new();
-    for (place, _) in &tenants {
-        leaves.extend(reader.leaves_of(1, place.number).await.unwrap().into_iter().map(|leaf| (place.number, leaf)));
+    for number in tenants.iter().map(|tenant| tenant.place.number) {
+        leaves.extend(reader.leaves_of(1, number).await.unwrap().into_iter().map(|leaf| (number, leaf)));
     }
     drop(reader);
     let first = |mut record: Record| {
@@ -257,7 +257,7 @@ async fn in_the_first_format(world: &World, outside: &Outside) {
             sql.run(&format!("DROP TRIGGER \"{trigger}\"")).await;
         }
     }
-    let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|(_, tenant)| tenant.entry).collect();
+    let mut entries: Vec<TenantEntry> = tenants.into_iter().map(|placed| placed.tenant.entry).collect();
     let mut trees: Vec<Tree> = entries.iter().map(|_| Tree::default()).collect();
     for (number, (tenant, leaf)) in leaves.into_iter().enumerate() {
         let leaf = first(leaf.into_record().unwrap()).leaf();

@@ -112,8 +112,7 @@ impl Scheduler {
     async fn settled(&self) -> Result<HashMap<String, DateTime<Utc>>> {
         let names: Vec<String> = self.0.jobs.iter().map(|scheduled| scheduled.job.name().to_owned()).collect();
         let unit = operations(&*self.0.store, DOING).await?;
-        let settled = unit.done(unit.job_runs().settled(&names).await)?;
-        Ok(settled.into_iter().collect())
+        unit.done(unit.job_runs().settled(&names).await)
     }
 }
 

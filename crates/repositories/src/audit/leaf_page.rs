@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rylie_audit::{Format, HashedLeaf, HashedRecord, SealedLeaf, StoredRecord, Text};
+use rylie_audit::{Format, HashedLeaf, HashedRecord, SealedLeaf, SealedTenant, StoredRecord, Text};
 use sea_orm::{QueryResult, Value};
 
 use crate::Result;
@@ -22,6 +22,15 @@ pub struct LeafPlace {
     pub batch: u64,
     /// The number of the leaf in its batch; the next page begins after the last one.
     pub number: i64,
+}
+
+/// A tenant's entry with its place, from [`AuditReader::tenants_after`](super::AuditReader::tenants_after).
+#[derive(Clone, Debug)]
+pub struct PlacedTenant {
+    /// Its place.
+    pub place: LeafPlace,
+    /// The entry.
+    pub tenant: SealedTenant,
 }
 
 /// A leaf with its place, from [`LeafPage::hashed`].

@@ -4,7 +4,7 @@ use rylie_audit::{Digest, Finding, Format, Proof, SealedBatch, SealedLeaf, Seale
 use rylie_entities::Timestamp;
 use sea_orm::QueryResult;
 
-use crate::audit::leaf_page::{self, LeafPage, LeafPlace, PlacedLeaf};
+use crate::audit::leaf_page::{self, LeafPage, LeafPlace, PlacedLeaf, PlacedTenant};
 use crate::audit::relations;
 use crate::audit::rows::{by_bytes, digest, lenient, signed, unsigned};
 use crate::audit::strays::{self, StrayPage};
@@ -93,12 +93,12 @@ impl AuditReader {
     }
 
     /// Returns the tenants of all batches in order, after a place, each with its place.
-    pub async fn tenants_after(&self, after: LeafPlace, limit: u64) -> Result<Vec<(LeafPlace, SealedTenant)>> {
+    pub async fn tenants_after(&self, after: LeafPlace, limit: u64) -> Result<Vec<PlacedTenant>> {
         let tenant = TENANT.replace("{by_bytes}", by_bytes(self.tx.engine()));
         let sql = format!("{tenant} WHERE (t.batch, t.number) > ($1, $2) ORDER BY t.batch, t.number LIMIT $3");
         let values = vec![signed(after.batch).into(), after.number.into(), signed(limit).into()];
         let rows = self.tx.across_tenants()?.rows(&sql, values).await?;
-        Ok(rows.iter().map(|row| (leaf_page::place(row), sealed_tenant(row))).collect())
+        Ok(rows.iter().map(|row| PlacedTenant { place: leaf_page::place(row), tenant: sealed_tenant(row) }).collect())
     }
 
     /// Returns the leaves of all batches in order, after a place. At most `limit`, and fewer where texts are long.

@@ -4,6 +4,7 @@
 //!
 //! This file is long because each statement is next to the guarantee that it implements.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ pub trait JobRunRepository: Send + Sync {
 
     /// Returns the latest settled due time of each job: claimed, skipped, or stored by [`register`](Self::register).
     /// Excludes jobs that were never registered. One statement.
-    async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>>;
+    async fn settled(&self, jobs: &[String]) -> Result<HashMap<String, DateTime<Utc>>>;
 
     /// Returns when the database was initialised. Earlier due times do not count. Fails with [`Error::NotFound`] if
     /// `rylie_database` has no row.
@@ -173,7 +174,7 @@ impl JobRunRepository for Tx {
         self.operations()?.run(SQL, values).await.map(drop)
     }
 
-    async fn settled(&self, jobs: &[String]) -> Result<Vec<(String, DateTime<Utc>)>> {
+    async fn settled(&self, jobs: &[String]) -> Result<HashMap<String, DateTime<Utc>>> {
         let names = serde_json::Value::from(jobs.to_vec()).to_string();
         let each = match self.engine() {
             DbBackend::Postgres => "json_array_elements_text($1::json) AS j(job)",

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use rylie_audit::{HashedLeaf, SealedBatch, SealedTenant};
-use rylie_repositories::{AuditReader, LeafPage, LeafPlace, PlacedLeaf, Result};
+use rylie_repositories::{AuditReader, LeafPage, LeafPlace, PlacedLeaf, PlacedTenant, Result};
 use tokio::task::JoinHandle;
 
 /// Number of leaves or tenants read at a time. Each leaf comes with its record, of about a kilobyte.
@@ -41,7 +41,7 @@ impl<'r> Batches<'r> {
 pub(super) struct Tenants<'r> {
     reader: &'r AuditReader,
     after: LeafPlace,
-    page: VecDeque<(LeafPlace, SealedTenant)>,
+    page: VecDeque<PlacedTenant>,
     ended: bool,
 }
 
@@ -55,16 +55,16 @@ impl<'r> Tenants<'r> {
         loop {
             while self.page.is_empty() && !self.ended {
                 self.page = self.reader.tenants_after(self.after, PAGE).await?.into();
-                let last = self.page.back().map(|(place, _)| *place);
+                let last = self.page.back().map(|tenant| tenant.place);
                 self.ended = last.is_none_or(|last| last <= self.after);
                 self.after = last.unwrap_or(self.after);
                 // A number below the first one is reported with the structure.
-                self.page.retain(|(place, _)| place.number >= 0);
+                self.page.retain(|tenant| tenant.place.number >= 0);
             }
-            if self.page.front().is_none_or(|(place, _)| place.batch > batch) {
+            if self.page.front().is_none_or(|tenant| tenant.place.batch > batch) {
                 return Ok(None);
             }
-            if let Some((place, tenant)) = self.page.pop_front()
+            if let Some(PlacedTenant { place, tenant }) = self.page.pop_front()
                 && place.batch == batch
             {
                 return Ok(Some(tenant));
