@@ -18,7 +18,7 @@ use std::process::{Command, Output};
 use points::Point;
 
 /// Points without which the suite still passes, with the reason why that is safe.
-const BEHIND_OTHERS: [(&str, &str); 6] = [
+const BEHIND_OTHERS: [(&str, &str); 8] = [
     ("update_expr in crates/tenancy/src/filter/writes.rs", "its only caller has read the row through the filter"),
     (
         "owner_and_key in crates/tenancy/src/filter/owner.rs",
@@ -30,6 +30,11 @@ const BEHIND_OTHERS: [(&str, &str); 6] = [
     ),
     ("owned_by in crates/entities/src/account.rs", "no tenant's unit has accounts"),
     ("owned_by in crates/entities/src/session.rs", "no tenant's unit has sessions"),
+    ("owned_by in crates/entities/src/idempotency_key.rs", "each of its statements names the caller's own id"),
+    (
+        "insert_for in crates/tenancy/src/filter/owned.rs",
+        "it runs on PostgreSQL only, where its statement adds nothing for such a user",
+    ),
     ("owned_by in crates/entities/src/usage_event.rs", "whose events they are was read through the filter"),
 ];
 
