@@ -67,7 +67,7 @@ const FILES: &[File] = &[
         name: "savepoint.rs",
         from: "crates/tenancy/src/filter/savepoints.rs",
         replaced: &[
-            ("use rylie_connection::Transaction;", "use super::Transaction;"),
+            ("use rylie_connection::Transaction;", "use super::transaction::Transaction;"),
             ("use crate::error::Result;", "use super::fakes::Result;"),
         ],
     },

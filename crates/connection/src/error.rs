@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rylie_driver::{InvalidAddress, Reason};
+use rylie_driver::{InvalidAddress, Reason, code_of};
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
@@ -315,7 +315,7 @@ const READ_ONLY_SERVER: &str = "25006";
 /// Returns whether the server refused a write as read-only. In a unit that may write, this means that the server is no
 /// longer a primary.
 pub(crate) fn is_read_only_server(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(|report| report.code().as_deref() == Some(READ_ONLY_SERVER))
+    code_of(error).as_deref() == Some(READ_ONLY_SERVER)
 }
 
 /// Returns table and columns of a unique constraint: from the name `Table_column_key`, or SQLite's message. Without the

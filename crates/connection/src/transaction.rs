@@ -258,10 +258,12 @@ impl Transaction {
 
     fn note(&self, sql: &str) -> Result<Telemetry, DbErr> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        if !sql.starts_with("SELECT") {
-            if self.access == Access::ReadOnly {
-                return Err(DbErr::Type(READ_ONLY.to_owned()));
-            }
+        let writes = !sql.starts_with("SELECT");
+        // A server refuses a lock there with the code of a demoted primary.
+        if self.access == Access::ReadOnly && (writes || sql.ends_with("FOR UPDATE")) {
+            return Err(DbErr::Type(READ_ONLY.to_owned()));
+        }
+        if writes {
             self.wrote.store(true, Ordering::Relaxed);
         }
         Ok(Telemetry::begin(&self.span, &self.endpoint, sql, None, self.meter.as_ref()))

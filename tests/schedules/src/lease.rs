@@ -3,13 +3,7 @@
 mod fakes;
 #[allow(clippy::all, unused_imports, reason = "a copy")]
 mod job {
-    use super::fakes;
-
-    mod mounted {
-        include!(concat!(env!("OUT_DIR"), "/job.rs"));
-    }
-
-    pub(crate) use mounted::{Job, JobContext};
+    include!(concat!(env!("OUT_DIR"), "/job.rs"));
 }
 #[allow(clippy::all, unused_imports, reason = "a copy")]
 mod run {

@@ -9,14 +9,7 @@ mod transaction {
 }
 #[allow(clippy::all, unused_imports, reason = "a copy")]
 mod savepoint {
-    use super::fakes;
-    use super::transaction::Transaction;
-
-    mod mounted {
-        include!(concat!(env!("OUT_DIR"), "/savepoint.rs"));
-    }
-
-    pub(crate) use mounted::Savepoint;
+    include!(concat!(env!("OUT_DIR"), "/savepoint.rs"));
 }
 
 use std::pin::pin;

@@ -21,7 +21,6 @@ use super::{EngineConnection, Transaction};
 use crate::bounds::answered;
 use crate::cache::LeasedConnection;
 use crate::error::{BROKEN, ends_connection, is_read_only_server};
-use crate::unit_options::Access;
 
 /// A leased connection on which a transaction will begin.
 pub(crate) struct Deferred {
@@ -118,13 +117,8 @@ impl Transaction {
     /// the transaction begin separately.
     pub async fn query_all_at_once(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut open = self.open.lock().await;
-        // The server refuses a lock in a read-only unit as a demoted primary refuses a write. It is reported once the unit
-        // has begun.
-        let locks = self.access == Access::ReadOnly && statement.sql.ends_with("FOR UPDATE");
         let text = match &*open {
-            Some(EngineConnection::Deferred(_)) if !locks && !self.broken.load(Ordering::Relaxed) => {
-                in_text(&statement)
-            }
+            Some(EngineConnection::Deferred(_)) if !self.broken.load(Ordering::Relaxed) => in_text(&statement),
             _ => None,
         };
         let Some(text) = text else {

@@ -1,9 +1,11 @@
 //! Traces and metrics of units and statements, by OpenTelemetry's conventions for databases. They contain the database,
 //! the kind of statement, its table, its duration and its error, never its text or a value.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use metrics::Label;
+use rylie_driver::code_of;
 use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr};
 use tracing::{Span, field};
 
@@ -120,6 +122,5 @@ fn code(error: &DbErr) -> Option<String> {
     let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
         return None;
     };
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.map(std::borrow::Cow::into_owned)
+    code_of(error).map(Cow::into_owned)
 }

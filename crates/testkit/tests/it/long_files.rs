@@ -1,10 +1,8 @@
 //! Checks the rule of CONTRIBUTING.md on long files: one over 300 lines says in its head why it is.
 
 use std::fs;
-use std::path::PathBuf;
 
-use crate::dependency_line::packages;
-use crate::module_cycles::files;
+use crate::module_cycles::{files, source_folders};
 
 const MOST_LINES: usize = 300;
 
@@ -12,15 +10,11 @@ const MOST_LINES: usize = 300;
 fn a_long_file_says_why() {
     let mut silent = Vec::new();
     let mut read = 0;
-    for package in packages() {
-        let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
-        let sources = manifest.with_file_name("src");
-        for file in if sources.is_dir() { files(&sources) } else { Vec::new() } {
-            let text = fs::read_to_string(&file).unwrap();
-            read += 1;
-            if text.lines().count() > MOST_LINES && !says_why(&text) {
-                silent.push(file.display().to_string());
-            }
+    for file in source_folders().iter().flat_map(|(_, sources)| files(sources)) {
+        let text = fs::read_to_string(&file).unwrap();
+        read += 1;
+        if text.lines().count() > MOST_LINES && !says_why(&text) {
+            silent.push(file.display().to_string());
         }
     }
     assert!(read > 500, "only {read} files were found");

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::dependency_line::packages;
 
 /// The names from the crate's root to a module.
@@ -21,13 +23,8 @@ struct Source {
 #[test]
 fn modules_form_no_cycle() {
     let mut cycles = Vec::new();
-    for package in packages() {
-        let manifest = PathBuf::from(package["manifest_path"].as_str().unwrap());
-        let sources = manifest.with_file_name("src");
-        if sources.is_dir() {
-            let name = package["name"].as_str().unwrap();
-            cycles.extend(Crate::read(&sources).cycles().into_iter().map(|cycle| format!("{name}: {cycle}")));
-        }
+    for (name, sources) in source_folders() {
+        cycles.extend(Crate::read(&sources).cycles().into_iter().map(|cycle| format!("{name}: {cycle}")));
     }
     assert!(cycles.is_empty(), "modules with cyclic imports:\n{}", cycles.join("\n"));
 }
@@ -251,6 +248,15 @@ fn is_name(token: &str) -> bool {
 
 fn within(module: &Module, name: &str) -> Module {
     [module.as_slice(), &[name.to_owned()]].concat()
+}
+
+/// Returns the folder `src` of each package that has one, with the package's name.
+pub(crate) fn source_folders() -> Vec<(String, PathBuf)> {
+    let of = |package: &Value| {
+        let sources = Path::new(package["manifest_path"].as_str()?).with_file_name("src");
+        sources.is_dir().then_some((package["name"].as_str()?.to_owned(), sources))
+    };
+    packages().iter().filter_map(of).collect()
 }
 
 pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
