@@ -61,9 +61,12 @@ impl Removal {
     /// Removes the expired rows, one batch per transaction. Returns the number of rows, in a dry run without removing
     /// them.
     pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
-        let unit = self.work.read(store).await?;
-        let ended = unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit());
-        drop(unit);
+        let ended = if sweep.dry_run || sweep.progress.is_received() {
+            let unit = self.work.read(store).await?;
+            unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit())
+        } else {
+            sweep.limit()
+        };
         sweep.progress.report(0, ended);
         if sweep.dry_run {
             return Ok(ended);
@@ -89,13 +92,13 @@ pub struct RemovedExpired {
     pub idempotency_keys: u64,
 }
 
-/// Deletes every expired session, verification token and answer of a repeatable call, 10,000 per transaction. The limit
+/// Deletes every expired session, verification token and answer of a repeatable call, 50,000 per transaction. The limit
 /// of `sweep` applies to each of the three. Locked rows are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = |what| Removal {
         what,
         age: Duration::ZERO,
-        batch: 10_000,
+        batch: 50_000,
         work: Work {
             job: "remove-expired",
             reason: "expired sessions and verification tokens",

@@ -20,6 +20,12 @@ impl Progress {
         Self(Some(Arc::new(reported)))
     }
 
+    /// Returns whether there is a receiver, so that a total is worth counting.
+    #[must_use]
+    pub fn is_received(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Reports that `done` of `of` rows are finished.
     pub fn report(&self, done: u64, of: u64) {
         if let Some(reported) = &self.0 {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rylie_db::maintenance::{PurgedDeleted, Sweep, purge_deleted, remove_usage_events};
 use rylie_db::prelude::*;
-use rylie_db::repositories::{AuditFilter, RequestFilter};
+use rylie_db::repositories::{AuditFilter, Expirable, RequestFilter};
 use rylie_testkit::World;
 
+use crate::support::rows::is_sqlite;
 use crate::support::sql::Sql;
 
 use super::world;
@@ -113,4 +114,43 @@ async fn an_event_is_forgotten_when_no_sender_delivers_it_again() {
 
     assert_eq!(removed, 1);
     assert_eq!([deliver("recent").await, deliver("old").await], [true, false]);
+}
+
+/// Adds sessions of one user, which expire `seconds` before now; `seconds` is SQL over `n`.
+async fn add_sessions(world: &World, count: u64, seconds: &str) {
+    let user = world.user().build().await.unwrap().user;
+    let (numbers, at) = if is_sqlite(world) {
+        let numbers = format!(
+            "(WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s)"
+        );
+        (numbers, format!("strftime('%Y-%m-%d %H:%M:%f', 'now', '-30 years', '-' || ({seconds}) || ' seconds')"))
+    } else {
+        let at = format!("now() AT TIME ZONE 'UTC' - interval '30 years' - ({seconds}) * interval '1 second'");
+        (format!("generate_series(1, {count}) s(n)"), at)
+    };
+    let sql = format!(
+        r#"DELETE FROM "Session"; INSERT INTO "Session" (id, "sessionToken", "userId", "tenantId", expires)
+           SELECT 's' || n, 't' || n, '{}', '{}', {at} FROM {numbers}"#,
+        user.id,
+        user.tenant_id.as_str()
+    );
+    Sql::connect(world.url()).await.run(&sql).await;
+}
+
+#[tokio::test]
+async fn a_batch_is_the_oldest_rows_and_never_more_also_if_they_expired_at_one_time() {
+    let world = world().await;
+    for (seconds, left) in [("n", "s1"), ("7", ""), ("n / 10", "")] {
+        add_sessions(&world, 25, seconds).await;
+        let mut removed = Vec::new();
+        for batch in [10, 14, 10, 10] {
+            let unit = world.platform().await.unwrap();
+            removed.push(unit.expiry().remove(Expirable::Sessions, Duration::ZERO, batch).await.unwrap());
+            unit.commit().await.unwrap();
+            let one = r#"SELECT CASE WHEN count(*) = 1 THEN min(id) ELSE '' END FROM "Session""#;
+            let only = Sql::connect(world.url()).await.one(one).await;
+            assert!(removed.len() != 2 || left.is_empty() || only == left, "the newest stays: {only}");
+        }
+        assert_eq!(removed, [10, 14, 1, 0], "{seconds}");
+    }
 }
