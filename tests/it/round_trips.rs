@@ -130,7 +130,8 @@ async fn operations() -> Vec<(&'static str, u64)> {
         let unit = store.tenant(scope).deferred().await.unwrap();
         unit.ga4_connections().save(NewGa4Connection::new(Secret::from("an access token"))).await.unwrap();
         unit.commit().await.unwrap();
-        read().await.ga4_connections().find(scope.user().id()).await.unwrap().unwrap();
+        let opened = read().await.ga4_connections().open_tokens(scope.user().id()).await.unwrap().unwrap();
+        assert_eq!(opened.access.expose(), "an access token");
     };
     // Each call changes something: a status or a role that already holds is not written again.
     let turn = std::sync::atomic::AtomicUsize::new(0);
@@ -166,7 +167,16 @@ async fn operations() -> Vec<(&'static str, u64)> {
                 .await,
         ),
         (
-            "create a request with ten tasks",
+            "create a request with ten tasks, recorded (`add_request`)",
+            counted
+                .of(async || {
+                    let tasks = vec![NewTask::new("a task's title", TaskType::Page); 10];
+                    store.add_request(scope, new("a request's title"), tasks).recorded().await.unwrap();
+                })
+                .await,
+        ),
+        (
+            "create a request with ten tasks, in a unit",
             counted
                 .of(async || {
                     let unit = store.tenant(scope).deferred().await.unwrap();
@@ -223,7 +233,7 @@ async fn the_file_of_the_readme_has_the_counted_round_trips() {
 
 #[tokio::test]
 async fn no_operation_takes_more_round_trips_than_its_target() {
-    let targets = [1, 1, 1, 1, 1, 1, 2, 3, 3, 4, 2, 3];
+    let targets = [1, 1, 1, 1, 1, 1, 2, 3, 2, 3, 4, 2, 3];
 
     let counted = operations().await;
 

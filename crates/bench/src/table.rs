@@ -16,6 +16,7 @@ pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["list_page_c1", "list_page_c1", "list_page_c1"],
     ["list_page_c16", "list_page_c16", "list_page_c16"],
     ["list_page_big_c1", "list_page_big_c1", "list_page_big_c1"],
+    ["list_page_big_c1_counted", "list_page_big_c1", "list_page_big_c1"],
     ["list_page_deep_c1", "list_page_deep_c1", "list_page_deep_c1"],
     ["list_page_big_c1_keyset", NONE, NONE],
     ["list_page_deep_c1_keyset", "list_page_deep_c1_keyset", "list_page_deep_c1"],

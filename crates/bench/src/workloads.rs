@@ -7,7 +7,7 @@ mod floor;
 mod lists;
 mod reads;
 
-use rylie_db::prelude::UnitOptions;
+use rylie_db::prelude::{PageRequest, UnitOptions};
 
 use crate::Result;
 
@@ -18,6 +18,7 @@ pub(crate) const NAMES: &[&str] = &[
     "list_page_c1",
     "list_page_c16",
     "list_page_big_c1",
+    "list_page_big_c1_counted",
     "list_page_deep_c1",
     "list_page_c1_keyset",
     "list_page_big_c1_keyset",
@@ -62,8 +63,11 @@ pub(crate) async fn run(name: &str) -> Result<()> {
         }
         "list_page_c1" | "list_page_c16" => lists::of_small_tenants(name, callers).await,
         "authenticated_page_c1" | "authenticated_page_c16" => lists::of_a_token(name, callers).await,
-        "list_page_big_c1" => lists::of_the_large_tenant(name, 0).await,
-        "list_page_deep_c1" => lists::of_the_large_tenant(name, 10_000).await,
+        "list_page_big_c1" => lists::of_the_large_tenant(name, PageRequest::new(50, 0)).await,
+        "list_page_big_c1_counted" => {
+            lists::of_the_large_tenant(name, PageRequest::new(50, 0).counting_to(1_000)).await
+        }
+        "list_page_deep_c1" => lists::of_the_large_tenant(name, PageRequest::new(50, 10_000)).await,
         "list_page_c1_keyset" => lists::keyset_of_small_tenants(name).await,
         "list_page_big_c1_keyset" => lists::keyset_of_the_large_tenant(name, 0).await,
         "list_page_deep_c1_keyset" => lists::keyset_of_the_large_tenant(name, 10_000).await,

@@ -96,6 +96,7 @@ fn in_words(progress: DeployProgress<'_>, verbose: bool) -> Option<String> {
         DeployProgress::Waiting { holder } => {
             Some(format!("waiting for another migration{}", holder.map(holding).unwrap_or_default()))
         }
+        DeployProgress::Started { migration, steps: 1 } => Some(format!("{migration}: 1 step")),
         DeployProgress::Started { migration, steps } => Some(format!("{migration}: {steps} steps")),
         DeployProgress::Step { step, statement, .. } if verbose => {
             let words: Vec<&str> = statement.split_whitespace().collect();

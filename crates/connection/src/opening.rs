@@ -57,6 +57,12 @@ pub fn signs_in_by_single_statement(pool: &Pool, options: UnitOptions) -> Option
     pool.signs_in_by_single_statement(options)
 }
 
+/// Returns whether a request can be added through a function, without a transaction.
+#[must_use]
+pub fn adds_by_single_statement(pool: &Pool, options: UnitOptions) -> bool {
+    pool.adds_by_single_statement(options)
+}
+
 /// Starts the count of an autocommit unit, of a tenant if it has one; see [`Pool::tenant_units`].
 #[must_use]
 pub fn meter(pool: &Pool, tenant: Option<&str>, at: CallSite) -> UnitMeter {
@@ -72,6 +78,21 @@ pub async fn read_single_statement(
     meter: &UnitMeter,
 ) -> Result<Vec<QueryResult>> {
     pool.read_single_statement(table, statement, at, meter).await
+}
+
+/// Runs one statement that writes to a table in its own transaction, once. `meter` counts it.
+///
+/// Fails with [`Error::OutcomeUnknown`] if the connection breaks, or was broken already.
+///
+/// [`Error::OutcomeUnknown`]: crate::Error::OutcomeUnknown
+pub async fn write_single_statement(
+    pool: &Pool,
+    table: &'static str,
+    statement: Statement,
+    at: CallSite,
+    meter: &UnitMeter,
+) -> Result<Vec<QueryResult>> {
+    pool.write_single_statement(table, statement, at, meter).await
 }
 
 /// Returns how this login reads the audit log for verification.

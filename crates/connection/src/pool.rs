@@ -44,6 +44,8 @@ pub struct Pool {
     reads_through_functions: Arc<AtomicBool>,
     /// Whether the function that looks up a session's token in one round trip exists.
     signs_in_through_function: Arc<AtomicBool>,
+    /// Whether the function that adds a request in one round trip exists.
+    adds_through_function: Arc<AtomicBool>,
     /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
@@ -150,7 +152,7 @@ impl Pool {
         let endpoint = Arc::new(endpoint);
         let (row_level_security, platform_closed) = (Arc::default(), Arc::default());
         let (reads_through_functions, signs_in_through_function) = (Arc::default(), Arc::default());
-        let shared = Arc::default();
+        let (adds_through_function, shared) = (Arc::default(), Arc::default());
         let holders = Holders::default();
         let pool = Self {
             inner,
@@ -161,6 +163,7 @@ impl Pool {
             platform_closed,
             reads_through_functions,
             signs_in_through_function,
+            adds_through_function,
             shared,
             holders,
             costs: UnitCosts::default(),
@@ -202,12 +205,13 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(cache) = &self.inner {
             let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
-            let (by_id, sign_in) = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+            let [by_id, sign_in, add] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
             let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
             self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
             self.reads_through_functions.store(by_id, Ordering::Relaxed);
             self.signs_in_through_function.store(sign_in, Ordering::Relaxed);
+            self.adds_through_function.store(add, Ordering::Relaxed);
             self.shared.store(shared, Ordering::Relaxed);
         }
         Ok(())

@@ -13,9 +13,10 @@ use rylie_entities::{Env, SystemEnv, TenantId};
 use rylie_maintenance::{ImportedTenant, Seed, Seeded, TenantWork};
 use rylie_migration::{MIGRATIONS, MigrationState, MigrationStatus, Migrations, RoleCheck};
 use rylie_repositories::{
-    AuditReader, CallSite, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, OperationsUnit,
-    PlatformUnit, Pool, Progress, ReplicaStatus, Replicas, Result as DataResult, SignedInUser, StatementLoop, Store,
-    StoreExt, TenantAccess, TenantCounts, TenantScope, TenantUnit, TenantUnits, UnitOptions,
+    AuditReader, CallSite, ConnectionError, Credential, DatabaseStore, Grant, IdentityUnit, NewRequest, NewTask,
+    OperationsUnit, PlatformUnit, Pool, Progress, ReplicaStatus, Replicas, RequestWithTasks, Result as DataResult,
+    SignedInUser, StatementLoop, Store, StoreExt, TenantAccess, TenantCounts, TenantScope, TenantUnit, TenantUnits,
+    UnitOptions,
 };
 use sea_orm::DbBackend;
 
@@ -362,6 +363,17 @@ impl Store for Database {
 
     async fn find_signed_in(&self, credential: &Credential, opened_at: CallSite) -> DataResult<Option<SignedInUser>> {
         self.store.find_signed_in(credential, opened_at).await
+    }
+
+    async fn create_request(
+        &self,
+        scope: &TenantScope,
+        new: NewRequest,
+        tasks: Vec<NewTask>,
+        recorded: bool,
+        opened_at: CallSite,
+    ) -> DataResult<RequestWithTasks> {
+        self.store.create_request(scope, new, tasks, recorded, opened_at).await
     }
 
     async fn open_tenant_of(

@@ -30,8 +30,9 @@ pub use loader::{Loaded, Loader};
 pub use patch::Patch;
 pub use reading::Reading;
 pub use store::{
-    Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store, StoreExt, TenantAccess,
+    AddRequest, AddingRequest, Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities,
+    OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store,
+    StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit, Unit};
 

@@ -1,5 +1,6 @@
 //! Requests for SEO work.
 
+mod at_once;
 mod inputs;
 mod many;
 mod overview;
@@ -21,6 +22,7 @@ use crate::tasks::{self, NewTask};
 use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
+pub(crate) use at_once::add_and_commit;
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
 pub(crate) use present::present_among;
@@ -163,13 +165,13 @@ impl RequestRepository for Tx {
             let (request, tasks) = rows(self, new, tasks, &user.id, user.agency_id.as_ref())?;
             self.insert_many::<Entity>(vec![request.clone()]).await?;
             self.insert_many::<task::Entity>(tasks.clone()).await?;
-            return made(request, user, tasks);
+            return made(request, Some(user), tasks);
         };
         // A user of the scope's tenant belongs to the scope's agency.
         let id = self.user_or_own(named.as_ref())?;
         let (request, tasks) = rows(self, new, tasks, &id, scope.user().agency())?;
         let user = self.insert_for::<Entity, task::Entity>(scope, &id, request.clone(), tasks.clone()).await?;
-        made(request, user, tasks)
+        made(request, Some(user), tasks)
     }
 
     async fn update(&self, id: &RequestId, changes: RequestChanges) -> Result<Request> {
@@ -254,9 +256,9 @@ fn rows(
     Ok((request, tasks))
 }
 
-fn made(request: ActiveModel, user: User, tasks: Vec<task::ActiveModel>) -> Result<RequestWithTasks> {
+fn made(request: ActiveModel, user: Option<User>, tasks: Vec<task::ActiveModel>) -> Result<RequestWithTasks> {
     let tasks = tasks.into_iter().map(|task| Ok(task.try_into_model()?)).collect::<Result<_>>()?;
-    Ok(RequestWithTasks { request: request.try_into_model()?, user: Some(user), tasks })
+    Ok(RequestWithTasks { request: request.try_into_model()?, user, tasks })
 }
 
 /// Builds the row. Every column is set, so that the row is known without reading it back.

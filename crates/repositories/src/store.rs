@@ -11,14 +11,16 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rylie_audit::Origin;
+use rylie_audit::{Action, Event, Origin};
 use rylie_entities::Env;
 use rylie_tenancy::{CursorKeys, Opener};
 
 use crate::audit::AuditReader;
 use crate::identity::ApiKeySignIn;
 use crate::own::OwnSchema;
+use crate::requests::{self, NewRequest, RequestWithTasks};
 use crate::secrets::Keys;
+use crate::tasks::NewTask;
 use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::unit_context::UnitContext;
@@ -29,8 +31,8 @@ pub use access::{Credential, TenantAccess};
 #[cfg(feature = "mock")]
 pub use mock::MockStore;
 pub use open::{
-    Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit,
-    Openable, Opening, SigningIn, StoreExt,
+    AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin,
+    OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -75,6 +77,25 @@ pub trait Store: Send + Sync {
     async fn find_signed_in(&self, credential: &Credential, opened_at: CallSite) -> Result<Option<SignedInUser>> {
         let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), opened_at).await?;
         credential.signed_in(&*identity).await
+    }
+
+    /// Creates a request and its tasks in a tenant unit of its own, records it if `recorded`, and commits. By default
+    /// with [`open_tenant`](Self::open_tenant). Fails as that, the repositories' calls and the unit's `commit` do.
+    async fn create_request(
+        &self,
+        scope: &TenantScope,
+        new: NewRequest,
+        tasks: Vec<NewTask>,
+        recorded: bool,
+        opened_at: CallSite,
+    ) -> Result<RequestWithTasks> {
+        let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
+        let made = unit.requests().add_with_tasks(new, tasks).await?;
+        if recorded {
+            unit.audit().record(Event::new(Action::RequestCreated).on(&made.request.id)).await?;
+        }
+        unit.commit().await?;
+        Ok(made)
     }
 
     /// Signs in, and opens a unit on the user's tenant. By default with the two other methods, one after the other.
@@ -245,6 +266,18 @@ impl Store for DatabaseStore {
         }
         let identity = self.open_identity_to_read(UnitOptions::read_only().on_primary(), at).await?;
         credential.signed_in(&*identity).await
+    }
+
+    async fn create_request(
+        &self,
+        scope: &TenantScope,
+        new: NewRequest,
+        tasks: Vec<NewTask>,
+        recorded: bool,
+        at: CallSite,
+    ) -> Result<RequestWithTasks> {
+        let unit = self.unit(self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?);
+        requests::add_and_commit(unit, new, tasks, recorded).await
     }
 
     async fn open_tenant_of(

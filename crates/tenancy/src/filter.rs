@@ -9,6 +9,7 @@ mod by_key;
 mod columns;
 mod many;
 mod owned;
+mod owned_at_once;
 mod owner;
 mod recorded;
 mod recording;

@@ -1,5 +1,6 @@
 //! Behaviour of every engine. Each engine mounts this folder once, and its `world()` creates a database there.
 
+mod adding_at_once;
 mod alerts;
 mod api_keys;
 mod attacks;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests; clippy knows only functions marked as such")]
 
+mod adding_at_once;
 mod audit_crash;
 mod bytes;
 mod cancellation;

@@ -50,6 +50,66 @@ async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
     assert_eq!(stranger.rows(READ).await, Err(DENIED.to_owned()));
     let sign_in = "SELECT id FROM rylie_signed_in('any', '2000-01-01')";
     assert_eq!(stranger.rows(sign_in).await, Err(DENIED.to_owned()));
+    assert_eq!(stranger.rows(&add("a1", "ann", "ann")).await, Err(DENIED.to_owned()));
+}
+
+/// Calls the function that adds a request of this owner. Its JSON names Bob and his agency.
+fn add(tenant: &str, caller: &str, owner: &str) -> String {
+    let request = r#"{"id":"q1","userId":"bob","tenantId":"a2","agencyId":"a1","title":"t","description":"","type":"page","priority":"LOW","status":"PENDING","pagesCompleted":0,"blogsCompleted":0,"gbpPostsCompleted":0,"improvementsCompleted":0,"createdAt":"2026-01-01","updatedAt":"2026-01-01","deleted":false}"#;
+    let task = r#"[{"id":"k1","userId":"bob","tenantId":"a2","requestId":"r-bob","title":"t","type":"PAGE","status":"PENDING","priority":"LOW","createdAt":"2026-01-01","updatedAt":"2026-01-01","deleted":false}]"#;
+    let record = r#"{"id":"l1","userId":"ann","tenantId":"a2","resourceId":"r-bob","action":"REQUEST_CREATED","resource":"Request","createdAt":"2026-01-01"}"#;
+    format!(
+        "SELECT id FROM rylie_add_request('{tenant}', '{caller}', '{owner}', false, '{request}', '{task}', '{record}')"
+    )
+}
+
+const ADDED: &str = "SELECT concat_ws(' ', \"userId\", \"tenantId\") FROM \"Request\" WHERE id = 'q1' \
+                     UNION ALL SELECT concat_ws(' ', \"userId\", \"tenantId\", \"requestId\") FROM \"Task\" WHERE id = 'k1' \
+                     UNION ALL SELECT concat_ws(' ', \"tenantId\", \"resourceId\") FROM \"AuditLog\" WHERE id = 'l1'";
+
+#[tokio::test]
+async fn a_request_is_added_to_the_named_tenant_and_owner_whatever_its_json_says() {
+    let (_database, mut raw) = protected().await;
+    let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''))";
+    let before = raw.rows(state).await.unwrap();
+
+    for (tenant, owner) in [("a1", "bob"), ("a2", "ann"), ("", "ann"), ("a1", "nobody")] {
+        assert_eq!(raw.rows(&add(tenant, owner, owner)).await, Ok(vec![]), "{tenant} {owner}");
+    }
+    assert_eq!(raw.rows(ADDED).await, Ok(vec![]));
+    assert_eq!(raw.rows(&add("a1", "ann", "ann")).await.unwrap(), ["ann"]);
+
+    assert_eq!(raw.rows(ADDED).await.unwrap(), ["ann a1", "ann a1 q1", "a1 q1"]);
+    assert_eq!(raw.rows(state).await.unwrap(), before);
+}
+
+/// Without its own conditions the policies still apply, and without the policies its conditions do.
+#[tokio::test]
+async fn either_layer_alone_refuses_a_request_for_another_tenants_user() {
+    let (_database, mut raw) = protected().await;
+    raw.run("ALTER TABLE \"User\" DISABLE ROW LEVEL SECURITY; ALTER TABLE \"Request\" DISABLE ROW LEVEL SECURITY; ALTER TABLE \"Task\" DISABLE ROW LEVEL SECURITY").await;
+    assert_eq!(raw.rows(&add("a1", "bob", "bob")).await, Ok(vec![]));
+    assert_eq!(raw.rows(ADDED).await, Ok(vec![]));
+
+    raw.run("ALTER TABLE \"User\" ENABLE ROW LEVEL SECURITY; ALTER TABLE \"Request\" ENABLE ROW LEVEL SECURITY; ALTER TABLE \"Task\" ENABLE ROW LEVEL SECURITY").await;
+    raw.run(
+        "DO $do$ DECLARE body text := pg_get_functiondef('rylie_add_request(text, text, text, boolean, text, text, text)'::regprocedure); BEGIN \
+         IF position('u.\"tenantId\" = tenant' IN body) = 0 THEN RAISE 'no condition'; END IF; \
+         EXECUTE replace(body, 'u.\"tenantId\" = tenant', 'true'); END $do$",
+    )
+    .await;
+    assert_eq!(raw.rows(&add("a1", "bob", "bob")).await, Ok(vec![]));
+    assert_eq!(raw.rows(ADDED).await, Ok(vec![]));
+}
+
+#[tokio::test]
+async fn every_column_of_a_request_a_task_and_a_record_can_be_added() {
+    let (_database, mut raw) = protected().await;
+    let missing = "SELECT c.table_name || '.' || c.column_name FROM information_schema.columns c \
+                   WHERE c.table_schema = 'public' AND c.table_name IN ('Request', 'Task', 'AuditLog') AND position(format('\"%s\" ', c.column_name) \
+                   IN pg_get_functiondef('rylie_add_request(text, text, text, boolean, text, text, text)'::regprocedure)) = 0 \
+                   AND c.column_name NOT IN ('tenantId', 'userId', 'requestId', 'resourceId', 'position') ORDER BY 1";
+    assert_eq!(raw.rows(missing).await, Ok(vec![]));
 }
 
 #[tokio::test]
@@ -80,10 +140,14 @@ async fn without_the_functions_a_transaction_serves() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id").await;
+    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request").await;
     let database = world.connect_again(1).await.unwrap();
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
 
     assert_eq!(unit.requests().get(&request.id).await.unwrap(), request);
+    drop(unit);
+    let new = NewRequest::new("t", RequestKind::Page);
+    let made = database.store().add_request(&agency.scope(), new, Vec::new()).await.unwrap();
+    assert_eq!(agency.unit().await.unwrap().requests().get(&made.request.id).await.unwrap(), made.request);
 }

@@ -1,4 +1,4 @@
-//! A request with ten tasks, in one unit of work.
+//! A request with ten tasks, in one round trip.
 
 use std::sync::Arc;
 
@@ -18,9 +18,7 @@ pub(crate) async fn with_ten_tasks(name: &str, callers: usize) -> Result<()> {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
             let place = usize::try_from(scatter(number, scopes.len() as u64))?;
-            let unit = store.tenant(&scopes[place]).deferred().await?;
-            let made = unit.requests().add_with_tasks(request(number), tasks()).await?;
-            unit.commit().await?;
+            let made = store.add_request(&scopes[place], request(number), tasks()).await?;
             if made.tasks.len() == 10 { Ok(()) } else { Err("not ten tasks".into()) }
         }
     })

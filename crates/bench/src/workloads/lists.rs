@@ -40,10 +40,10 @@ pub(crate) async fn of_a_token(name: &str, callers: usize) -> Result<()> {
 }
 
 /// Reads a page and the total of the large agency.
-pub(crate) async fn of_the_large_tenant(name: &str, offset: u64) -> Result<()> {
+pub(crate) async fn of_the_large_tenant(name: &str, page: PageRequest) -> Result<()> {
     let service = Service::connect().await?;
     let scopes = service.scopes(1..2).await?;
-    pages(name, 1, &service, scopes, PageRequest::new(50, offset)).await
+    pages(name, 1, &service, scopes, page).await
 }
 
 /// Reads the first page of a walk through small agencies' lists.

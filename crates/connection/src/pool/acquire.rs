@@ -72,6 +72,12 @@ impl Pool {
         self.single_statement(options, &self.signs_in_through_function)
     }
 
+    /// Returns whether a request can be added through a function, without a transaction.
+    pub(crate) fn adds_by_single_statement(&self, options: UnitOptions) -> bool {
+        let how = self.single_statement(options, &self.adds_through_function);
+        matches!(how, Some(SingleStatement::ThroughFunction))
+    }
+
     fn single_statement(&self, options: UnitOptions, functions: &AtomicBool) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
             return Some(SingleStatement::Plainly);
@@ -98,10 +104,24 @@ impl Pool {
         // A silent read has already waited for the full statement limit: report it, without a retry.
         let mut lost = Lost::no_silence();
         loop {
-            match self.read_on_one(table, statement.clone(), at, meter).await? {
+            match self.run_on_one(table, statement.clone(), at, meter).await? {
                 Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, fault.is_silence(), &mut lost) => {}
                 done => return done,
             }
+        }
+    }
+
+    /// Runs one statement that writes to a table in its own transaction, once.
+    pub(crate) async fn write_single_statement(
+        &self,
+        table: &'static str,
+        statement: Statement,
+        at: CallSite,
+        meter: &UnitMeter,
+    ) -> Result<Vec<QueryResult>> {
+        match self.run_on_one(table, statement, at, meter).await? {
+            Err(Error::ConnectionLost(fault)) => Err(Error::OutcomeUnknown(fault)),
+            done => done,
         }
     }
 
@@ -166,7 +186,7 @@ impl Pool {
         metrics::counter!("rylie.units.opened", "server" => self.server.label()).increment(1);
     }
 
-    async fn read_on_one(
+    async fn run_on_one(
         &self,
         table: &'static str,
         statement: Statement,

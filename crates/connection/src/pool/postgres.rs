@@ -165,16 +165,20 @@ const AUDIT_LOG: [&str; 5] = [
     "public.rylie_audit_pending",
 ];
 
-/// Returns whether the functions exist that read in one round trip: a tenant's rows by id, and a session by its token.
-pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<(bool, bool)> {
+/// Returns whether the functions exist that take one round trip: a tenant's rows by id, a session by its token, and
+/// adding a request.
+pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 3]> {
     // They run as the login, so only functions of the tables' owner are accepted.
-    let sql = "SELECT count(*) FILTER (WHERE \"table\" <> 'Session') = 2, count(*) FILTER (WHERE \"table\" = 'Session') = 1 \
-               FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request'), ('rylie_tasks_by_id(text, text[])', 'Task'), \
-               ('rylie_signed_in(text, timestamp)', 'Session')) f (name, \"table\") \
+    let sql = "SELECT count(*) FILTER (WHERE use = 'by id') = 2, count(*) FILTER (WHERE use = 'sign in') = 1, \
+               count(*) FILTER (WHERE use = 'add') = 1 \
+               FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request', 'by id'), \
+               ('rylie_tasks_by_id(text, text[])', 'Task', 'by id'), \
+               ('rylie_signed_in(text, timestamp)', 'Session', 'sign in'), \
+               ('rylie_add_request(text, text, text, boolean, text, text, text)', 'Request', 'add')) f (name, \"table\", use) \
                JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name) AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     let row = sqlx::raw_sql(sql).fetch_one(&mut *conn).await?;
-    Ok((row.try_get(0)?, row.try_get(1)?))
+    Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?])
 }
 
 /// Returns `BEGIN`, the database role and the tenant in one text, which takes one round trip.

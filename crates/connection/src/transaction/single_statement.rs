@@ -10,11 +10,11 @@ use super::telemetry::{self, Telemetry};
 use crate::bounds::answered;
 use crate::cache::LeasedConnection;
 use crate::endpoint::Endpoint;
-use crate::error::{Result, ends_connection};
+use crate::error::{Result, ends_connection, is_read_only_server};
 use crate::server::Server;
 use crate::unit_costs::UnitMeter;
 
-/// Runs one statement that reads a table, and returns its rows.
+/// Runs one statement on a table, and returns its rows.
 pub(crate) async fn rows_of<DB: Database>(
     mut leased: LeasedConnection<DB>,
     table: &'static str,
@@ -37,6 +37,7 @@ where
     let rows = answered(within, read).await.and_then(|rows| rows);
     match &rows {
         Ok(_) => leased.give_back(),
+        Err(error) if is_read_only_server(error) => leased.end_with_others(),
         Err(error) if ends_connection(error) => leased.end_after(error),
         Err(_) => drop(leased),
     }

@@ -120,8 +120,7 @@ macro_rules! google_connections {
             }
 
             async fn open_tokens(&self, user: &UserId) -> Result<Option<OpenedTokens>> {
-                let owner = self.owner(Some(user)).await?;
-                let Some(row) = $repository::find(self, &owner.id).await? else { return Ok(None) };
+                let Some(row) = self.owned_row::<Entity>(Some(user), Column::UserId).await? else { return Ok(None) };
                 let place = |column| Place::new(column, row.id.as_str(), &row.user_id);
                 let access = self.open(&row.access_token, place(SecretColumn::$access))?;
                 let refresh = self.open_optional(row.refresh_token.as_ref(), place(SecretColumn::$refresh))?;
@@ -129,8 +128,8 @@ macro_rules! google_connections {
             }
 
             async fn remove(&self, user: &UserId) -> Result<()> {
-                let owner = self.owner(Some(user)).await?;
-                let row = $repository::find(self, &owner.id).await?.ok_or(Error::NotFound { entity: TABLE })?;
+                let row = self.owned_row::<Entity>(Some(user), Column::UserId).await?;
+                let row = row.ok_or(Error::NotFound { entity: TABLE })?;
                 self.delete_one::<Entity>(Column::Id.eq(&row.id), TABLE).await?;
                 self.record(Event::new(Action::ConnectionRemoved).on(&row.id)).await
             }

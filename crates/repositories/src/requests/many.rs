@@ -18,7 +18,7 @@ pub(super) async fn add(tx: &Tx, new: Vec<NewRequest>) -> Result<BulkOutcome> {
         let mut rows = Vec::with_capacity(asked);
         for new in new {
             if let Some(owner) = owners.get(&tx.user_or_own(new.user.as_ref())?) {
-                tx.may_act_for(owner)?;
+                tx.may_act_for(&owner.id, owner.role)?;
                 rows.push(row(tx, new, &owner.id, owner.agency_id.as_ref())?);
             }
         }

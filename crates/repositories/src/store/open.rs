@@ -9,6 +9,8 @@ use std::time::Duration;
 use rylie_audit::{Action, Event, Origin};
 
 use super::{Credential, Store, TenantAccess};
+use crate::requests::{NewRequest, RequestWithTasks};
+use crate::tasks::NewTask;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::{CallSite, Error, Grant, LogPosition, Result, SignedInUser, TenantScope, UnitOptions};
 
@@ -70,6 +72,28 @@ pub trait StoreExt: Store {
     #[track_caller]
     fn tenant_of(&self, credential: impl Into<Credential>, origin: Origin) -> OpenUnit<'_, Self, OfCredential> {
         OpenUnit::new(self, OfCredential { credential: credential.into(), origin }, Location::caller())
+    }
+
+    /// Creates a request and its tasks in a tenant unit of its own, and commits it. On PostgreSQL one round trip, where
+    /// a unit takes three, or four with the record. Behind a pooler it takes those of a unit.
+    ///
+    /// Fails as `add_with_tasks` and `commit` do. If the connection breaks, the request is added again with the same
+    /// id. So it is added once, unless this fails with [`Error::OutcomeUnknown`]. A caller that is cancelled does not
+    /// learn the outcome.
+    ///
+    /// ```
+    /// # use rylie_repositories::{NewRequest, NewTask, RequestKind, Result, Store, StoreExt, TenantScope};
+    /// # use rylie_entities::TaskType;
+    /// # async fn example(store: &dyn Store, scope: &TenantScope) -> Result<()> {
+    /// let new = NewRequest::new("A page about us", RequestKind::Page);
+    /// let tasks = vec![NewTask::new("Write it", TaskType::Page)];
+    /// let made = store.add_request(scope, new, tasks).recorded().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    fn add_request<'a>(&'a self, scope: &'a TenantScope, new: NewRequest, tasks: Vec<NewTask>) -> AddRequest<'a, Self> {
+        AddRequest { store: self, scope, new, tasks, recorded: false, opened_at: Location::caller() }
     }
 
     /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
@@ -208,6 +232,38 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, 
 
 /// The future of [`StoreExt::signed_in`].
 pub type SigningIn<'a> = Pin<Box<dyn Future<Output = Result<Option<SignedInUser>>> + Send + 'a>>;
+
+/// A request that is not created yet. `.await` creates it.
+#[must_use = "the request is created when this is awaited"]
+#[derive(Debug)]
+pub struct AddRequest<'a, S: ?Sized> {
+    store: &'a S,
+    scope: &'a TenantScope,
+    new: NewRequest,
+    tasks: Vec<NewTask>,
+    recorded: bool,
+    opened_at: CallSite,
+}
+
+impl<S: ?Sized> AddRequest<'_, S> {
+    /// Records `REQUEST_CREATED` with it. As every ordinary event, it is not recorded while the platform's settings say
+    /// so.
+    pub fn recorded(self) -> Self {
+        Self { recorded: true, ..self }
+    }
+}
+
+impl<'a, S: Store + ?Sized> IntoFuture for AddRequest<'a, S> {
+    type Output = Result<RequestWithTasks>;
+    type IntoFuture = AddingRequest<'a>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.store.create_request(self.scope, self.new, self.tasks, self.recorded, self.opened_at)
+    }
+}
+
+/// The future of [`AddRequest`].
+pub type AddingRequest<'a> = Pin<Box<dyn Future<Output = Result<RequestWithTasks>> + Send + 'a>>;
 
 /// The future that opens a unit.
 pub type Opening<'a, U> = Pin<Box<dyn Future<Output = Result<Box<U>>> + Send + 'a>>;

@@ -50,7 +50,7 @@ impl Tx {
         let rows = connection.query_arrays(sql, arrays.arguments).await?;
         let owner = rows.first().ok_or(Error::NotFound { entity: "User" })?;
         let owner = user::Entity::decoded(owner)?;
-        self.may_act_for(&owner)?;
+        self.may_act_for(&owner.id, owner.role)?;
         Ok(owner)
     }
 }

@@ -1,17 +1,17 @@
-//! Single-statement reads in units without a transaction.
+//! Single statements in units without a transaction.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
-    CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, begin_deferred, meter, read_single_statement,
-    reads_single_statement,
+    CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, adds_by_single_statement, begin_deferred,
+    meter, read_single_statement, reads_single_statement, write_single_statement,
 };
-
 use rylie_entities::Keyed;
+use sea_orm::{QueryResult, Statement};
 
 use super::rows::decoded;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::Tx;
 
 /// The options of a unit that begins its transaction when a statement needs it.
@@ -61,5 +61,19 @@ impl Tx {
             let (at, meter) = (later.opened_at, &later.meter);
             decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, at, meter).await?)
         }))
+    }
+
+    /// Returns whether this unit can add a request through a function: it has not begun, and the function exists.
+    pub(super) fn adds_alone(&self) -> bool {
+        let later = self.later.as_ref().filter(|_| !self.transaction.initialized());
+        later.is_some_and(|later| adds_by_single_statement(&self.unit_context.pool, later.options))
+    }
+
+    /// Runs one statement that writes to a table in its own transaction, and returns its rows.
+    pub(super) async fn write_alone(&self, table: &'static str, statement: Statement) -> Result<Vec<QueryResult>> {
+        let later = self.later.as_ref().ok_or(Error::Internal { what: "the unit", reason: "it has begun" })?;
+        later.statements.fetch_add(1, Ordering::Relaxed);
+        let (pool, at, meter) = (&self.unit_context.pool, later.opened_at, &later.meter);
+        Ok(write_single_statement(pool, table, statement, at, meter).await?)
     }
 }
