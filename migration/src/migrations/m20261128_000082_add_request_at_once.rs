@@ -109,7 +109,8 @@ impl Migration for AddRequestAtOnce {
 /// returns the owner and adds nothing.
 fn function() -> String {
     let list = |columns: &[(&str, &str)]| columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>();
-    let types = |columns: &[(&str, &str)]| columns.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>();
+    let types =
+        |columns: &[(&str, &str)]| columns.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>();
     let (request, task, record) = (list(&REQUEST).join(", "), list(&TASK).join(", "), list(&RECORD).join(", "));
     let (request_types, task_types) = (types(&REQUEST).join(", "), types(&TASK).join(", "));
     let record_types = types(&RECORD).join(", ");
