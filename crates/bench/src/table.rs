@@ -29,8 +29,8 @@ pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["reset_monthly_usage", "reset_monthly_usage", "reset_monthly_usage"],
     ["cleanup_sessions", "cleanup_sessions", "cleanup_sessions"],
     ["save_read_connection_c1", "save_read_connection_c1", "save_read_connection_c1"],
-    ["authenticated_page_c1", NONE, NONE],
-    ["authenticated_page_c16", NONE, NONE],
+    ["authenticated_page_c1", NONE, "authenticated_page_c1"],
+    ["authenticated_page_c16", NONE, "authenticated_page_c16"],
 ];
 
 /// The workloads that are measured at a distance unless others are named.
