@@ -12,25 +12,30 @@ const SQL: &str = include_str!("dataset.sql");
 pub(crate) struct Size {
     requests: u64,
     agencies: u64,
+    users: u64,
 }
 
 impl Size {
     pub(crate) fn from_arguments(arguments: &[String]) -> Result<Self> {
-        let mut size = Self { requests: 200_000, agencies: 200 };
+        let mut size = Self { requests: 200_000, agencies: 200, users: 0 };
         for pair in arguments.chunks(2) {
             let [name, value] = pair else { return Err(crate::USAGE.into()) };
             let value: u64 = value.replace('_', "").parse().map_err(|_| crate::USAGE)?;
             match name.as_str() {
-                "--requests" if (1..=10_000_000).contains(&value) => size.requests = value,
-                "--agencies" if (3..=100_000).contains(&value) => size.agencies = value,
+                "--requests" if (1..=100_000_000).contains(&value) => size.requests = value,
+                "--agencies" if (3..=1_000_000).contains(&value) => size.agencies = value,
+                "--users" if (3..=10_000_000).contains(&value) => size.users = value,
                 _ => return Err(crate::USAGE.into()),
             }
         }
+        // An administrator for each agency, and 200 users without an agency.
+        let least = size.agencies + 200;
+        if size.users == 0 {
+            size.users = least.max(10_000);
+        } else if size.users < least {
+            return Err(format!("{} agencies need at least {least} users", size.agencies).into());
+        }
         Ok(size)
-    }
-
-    fn users(self) -> u64 {
-        (self.agencies + 200).max(10_000)
     }
 }
 
@@ -46,7 +51,7 @@ pub(crate) async fn prepare(size: Size) -> Result<()> {
         eprintln!("the database already has requests and is not changed");
         return Ok(());
     }
-    let (requests, users, agencies) = (size.requests, size.users(), size.agencies);
+    let (requests, users, agencies) = (size.requests, size.users, size.agencies);
     eprintln!("creating {requests} requests of {users} users in {agencies} agencies");
     let sql = SQL.replace("$REQUESTS", &requests.to_string());
     run_as_owner(&sql.replace("$USERS", &users.to_string()).replace("$AGENCIES", &agencies.to_string())).await

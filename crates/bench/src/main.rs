@@ -3,6 +3,7 @@
 mod audit;
 mod dataset;
 mod delay;
+mod growth;
 mod measure;
 mod own;
 mod process;
@@ -18,8 +19,9 @@ use dataset::Size;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
-const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] | \
-                     own [ROUNDS] | audit [RECORDS] | pairs | table <file> | proxy <port> <host:port> <MS>";
+const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] \
+                     [--users N] | own [ROUNDS] | audit [RECORDS] | pairs | table <file> | growth <file> | \
+                     proxy <port> <host:port> <MS>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -54,6 +56,10 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         Some("table") => {
             let file = arguments.get(1).ok_or(USAGE)?;
             print!("{}", table::of(&std::fs::read_to_string(file)?));
+        }
+        Some("growth") => {
+            let file = arguments.get(1).ok_or(USAGE)?;
+            print!("{}", growth::of(&std::fs::read_to_string(file)?));
         }
         Some("--rtt") => at_distances(&arguments[1..]).await?,
         Some("proxy") => {

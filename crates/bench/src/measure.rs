@@ -1,8 +1,10 @@
 //! Runs an operation repeatedly, and reports it as one line of JSON.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rylie_db::prelude::Progress;
 
 use crate::process::{cpu_seconds, peak_memory};
 use crate::{Result, settings};
@@ -41,19 +43,21 @@ where
 }
 
 /// Repeats a bulk operation, and runs `before` ahead of each repetition. The operation must return `rows`, the number
-/// of rows it changed.
+/// of rows it changed. Work in batches reports its progress, so that the line has the longest batch.
 pub(crate) async fn bulk<F, W>(workload: &str, rows: u64, before: &str, operation: F) -> Result<()>
 where
-    F: Fn(u64) -> W,
+    F: Fn(u64, Progress) -> W,
     W: Future<Output = Result<u64>>,
 {
-    let (mut latencies, mut cpu) = (Vec::new(), 0.0);
+    let (mut latencies, mut cpu, mut longest) = (Vec::new(), 0.0, Duration::ZERO);
     for repetition in 0..settings::repetitions() {
         crate::dataset::run_as_owner(before).await?;
+        let batches = Batches::default();
         let (used, start) = (cpu_seconds(), Instant::now());
-        let touched = operation(repetition).await?;
+        let touched = operation(repetition, batches.progress()).await?;
         latencies.push(start.elapsed().as_secs_f64() * 1e3);
         cpu += cpu_seconds() - used;
+        longest = longest.max(batches.longest());
         if touched != rows {
             return Err(format!("{workload}: {touched} rows instead of {rows}").into());
         }
@@ -64,9 +68,33 @@ where
     sorted.sort_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "a number of rows is far below 2^52")]
     let rows_per_second = rows as f64 * 1e3 / sorted[(sorted.len() - 1) / 2];
-    let extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}"#);
+    let mut extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}"#);
+    if longest > Duration::ZERO {
+        extra += &format!(r#","longest_batch_ms":{:.1}"#, longest.as_secs_f64() * 1e3);
+    }
     report(workload, 1, latencies, seconds, cpu, &extra);
     Ok(())
+}
+
+/// The time of the last report of progress, and the longest time between two reports.
+#[derive(Clone, Default)]
+struct Batches(Arc<Mutex<(Option<Instant>, Duration)>>);
+
+impl Batches {
+    fn progress(&self) -> Progress {
+        let batches = self.clone();
+        Progress::new(move |_, _| {
+            let mut state = batches.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if let Some(last) = state.0.replace(now) {
+                state.1 = state.1.max(now - last);
+            }
+        })
+    }
+
+    fn longest(&self) -> Duration {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -76,7 +104,7 @@ enum Until {
 }
 
 impl Until {
-    fn after(time: std::time::Duration) -> Self {
+    fn after(time: Duration) -> Self {
         Self::Time(Instant::now() + time)
     }
 }

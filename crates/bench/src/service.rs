@@ -33,7 +33,12 @@ impl Service {
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
         let config = Config::builder().set("database_url", url)?.set("max_connections", settings::connections())?;
-        let database = Database::connect(config.set("keyring", keyring.display())?.build()?.with(schema)?).await?;
+        let mut config = config.set("keyring", keyring.display())?;
+        // A loop counts more uses than any package allows.
+        for quota in ["quota_silver", "quota_gold", "quota_platinum"] {
+            config = config.set(quota, "1000000000,3,8,8")?;
+        }
+        let database = Database::connect(config.build()?.with(schema)?).await?;
         Ok(Self { store: database.store(), _keys: keys })
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn operations() -> Option<u64> {
 
 /// Returns the repetitions of a bulk operation: `REPS`, by default 3.
 pub(crate) fn repetitions() -> u64 {
-    text("REPS").and_then(|text| text.parse().ok()).unwrap_or(3)
+    whole("REPS", 3)
 }
 
 /// Returns the maximum number of connections: `POOL_MAX`, by default 10.
@@ -50,7 +50,31 @@ pub(crate) fn connections() -> u32 {
 
 /// Returns the number of requests in the data set: `REQUESTS`, by default 200,000.
 pub(crate) fn requests() -> u64 {
-    text("REQUESTS").and_then(|text| text.parse().ok()).unwrap_or(200_000)
+    whole("REQUESTS", 200_000)
+}
+
+/// Returns the number of users in the data set: `USERS`, by default 10,000.
+pub(crate) fn users() -> u64 {
+    whole("USERS", 10_000)
+}
+
+/// Returns the number of expired sessions to remove: `SESSIONS`, by default 50,000. As many are still valid.
+pub(crate) fn sessions() -> u64 {
+    whole("SESSIONS", 50_000)
+}
+
+/// Returns the number of usage events, half of them old: `EVENTS`, by default 100,000.
+pub(crate) fn events() -> u64 {
+    whole("EVENTS", 100_000)
+}
+
+/// Returns the number of rows before a deep page: `DEPTH`, by default 10,000.
+pub(crate) fn depth() -> u64 {
+    whole("DEPTH", 10_000)
+}
+
+fn whole(name: &str, default: u64) -> u64 {
+    text(name).and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 fn number(name: &str, default: f64) -> f64 {

@@ -132,19 +132,23 @@ fn table(lines: &[&Line]) -> String {
     HEAD.to_owned() + &PAIRS.iter().filter_map(row).collect::<String>()
 }
 
-/// Formats the median with three significant digits; empty without figures.
+/// Formats the median; empty without figures.
 fn median(mut figures: Vec<f64>) -> String {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
-    let median = match figures[..] {
-        [] => return String::new(),
-        _ if figures.len() % 2 == 1 => figures[middle],
-        _ => f64::midpoint(figures[middle - 1], figures[middle]),
-    };
-    match median {
-        100.0.. => format!("{median:.0}"),
-        10.0..100.0 => format!("{median:.1}"),
-        _ => format!("{median:.2}"),
+    match figures[..] {
+        [] => String::new(),
+        _ if figures.len() % 2 == 1 => three_digits(figures[middle]),
+        _ => three_digits(f64::midpoint(figures[middle - 1], figures[middle])),
+    }
+}
+
+/// Formats a figure with three significant digits.
+pub(crate) fn three_digits(figure: f64) -> String {
+    match figure {
+        100.0.. => format!("{figure:.0}"),
+        10.0..100.0 => format!("{figure:.1}"),
+        _ => format!("{figure:.2}"),
     }
 }
 

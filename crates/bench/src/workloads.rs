@@ -3,13 +3,14 @@
 mod bulk;
 mod connections;
 mod creates;
+mod events;
 mod floor;
 mod lists;
 mod reads;
 
 use rylie_db::prelude::{PageRequest, UnitOptions};
 
-use crate::Result;
+use crate::{Result, settings};
 
 pub(crate) const NAMES: &[&str] = &[
     "get_by_id_c1",
@@ -38,6 +39,10 @@ pub(crate) const NAMES: &[&str] = &[
     "save_read_connection_c1",
     "authenticated_page_c1",
     "authenticated_page_c16",
+    "remove_usage_events",
+    "count_use_c1",
+    "audit_append_c1",
+    "audit_page_c1",
     "raw_scoped_read_d_drop_c1",
     "raw_scoped_read_d_drop_c16",
     "raw_scoped_read_gate_c1",
@@ -67,10 +72,10 @@ pub(crate) async fn run(name: &str) -> Result<()> {
         "list_page_big_c1_counted" => {
             lists::of_the_large_tenant(name, PageRequest::new(50, 0).counting_to(1_000)).await
         }
-        "list_page_deep_c1" => lists::of_the_large_tenant(name, PageRequest::new(50, 10_000)).await,
+        "list_page_deep_c1" => lists::of_the_large_tenant(name, PageRequest::new(50, settings::depth())).await,
         "list_page_c1_keyset" => lists::keyset_of_small_tenants(name).await,
         "list_page_big_c1_keyset" => lists::keyset_of_the_large_tenant(name, 0).await,
-        "list_page_deep_c1_keyset" => lists::keyset_of_the_large_tenant(name, 10_000).await,
+        "list_page_deep_c1_keyset" => lists::keyset_of_the_large_tenant(name, settings::depth()).await,
         "scoped_list_rls_c1" => lists::newest(name, false).await,
         "scoped_list_status_rls_c1" => lists::newest(name, true).await,
         "create_request_with_tasks_c1" | "create_request_with_tasks_c8" => creates::with_ten_tasks(name, callers).await,
@@ -78,6 +83,10 @@ pub(crate) async fn run(name: &str) -> Result<()> {
         "bulk_insert_tasks" => bulk::insert_tasks(name).await,
         "reset_monthly_usage" => bulk::close_usage(name).await,
         "cleanup_sessions" => bulk::remove_sessions(name).await,
+        "remove_usage_events" => events::remove_events(name).await,
+        "count_use_c1" => events::count_use(name).await,
+        "audit_append_c1" => events::append_record(name).await,
+        "audit_page_c1" => events::newest_records(name).await,
         "save_read_connection_c1" => connections::save_and_read(name).await,
         "raw_scoped_read_d_drop_c1" | "raw_scoped_read_d_drop_c16" => floor::dropped_transaction(name, callers).await,
         "raw_scoped_read_gate_c1" | "raw_scoped_read_gate_c16" => floor::gated_statement(name, callers).await,

@@ -18,7 +18,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
     let scope = service.scope(1).await?;
     let ids = (0..ROWS).map(|number| request(5 + number * 20)).collect::<Result<Vec<_>>>()?;
     let (store, scope, ids) = (&service.store, &scope, &ids);
-    bulk(name, ROWS, BEFORE, |repetition| async move {
+    bulk(name, ROWS, BEFORE, |repetition, _| async move {
         let status = if repetition % 2 == 1 { RequestStatus::Completed } else { RequestStatus::Cancelled };
         let unit = store.tenant(scope).await?;
         let done = unit.requests().set_status_many(ids, status).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn insert_tasks(name: &str) -> Result<()> {
     let service = Service::connect().await?;
     let scope = service.scope(1).await?;
     let (store, scope) = (&service.store, &scope);
-    bulk(name, ROWS, BEFORE, |repetition| async move {
+    bulk(name, ROWS, BEFORE, |repetition, _| async move {
         let unit = store.tenant(scope).await?;
         let done = unit.tasks().add_many(new_tasks(repetition)?).await?;
         unit.commit().await?;
@@ -70,19 +70,32 @@ pub(crate) async fn close_usage(name: &str) -> Result<()> {
         \"currentBillingPeriodEnd\" = now() AT TIME ZONE 'UTC';\nVACUUM (ANALYZE) \"User\";\n";
     let service = Service::connect().await?;
     let store = &service.store;
-    bulk(name, ROWS, BEFORE, |_| async move { Ok(close_ended_periods(&**store, None, &Sweep::default()).await?.users) })
-        .await
+    bulk(name, settings::users(), BEFORE, |_, progress| async move {
+        Ok(close_ended_periods(&**store, None, &Sweep { progress, ..Sweep::default() }).await?.users)
+    })
+    .await
 }
 
-/// Removes fifty thousand expired sessions out of a hundred thousand.
+/// Removes the expired sessions, half of all.
 pub(crate) async fn remove_sessions(name: &str) -> Result<()> {
     const BEFORE: &str = "TRUNCATE \"Session\";\n\
         INSERT INTO \"Session\" (\"id\",\"tenantId\",\"sessionToken\",\"userId\",\"expires\") \
         SELECT 's' || n, u.\"tenantId\", 'tok-' || md5(n::text), u.\"id\", \
         (now() AT TIME ZONE 'UTC') + (CASE WHEN n % 2 = 0 THEN -1 ELSE 1 END) * (1 + n % 30) * interval '1 day' \
-        FROM generate_series(1, 100000) n JOIN (SELECT row_number() OVER (ORDER BY \"id\") AS place, \"id\", \"tenantId\" \
-        FROM \"User\" LIMIT 10000) u ON u.place = 1 + n % 10000;\nANALYZE \"Session\";\n";
+        FROM generate_series(1, $ROWS) n JOIN $OWNERS u ON u.place = 1 + n % $NUMBER;\nANALYZE \"Session\";\n";
     let service = Service::connect().await?;
     let store = &service.store;
-    bulk(name, 50_000, BEFORE, |_| async move { Ok(remove_expired(&**store, &Sweep::default()).await?.sessions) }).await
+    let expired = settings::sessions();
+    bulk(name, expired, &with_owners(BEFORE, 2 * expired), |_, progress| async move {
+        Ok(remove_expired(&**store, &Sweep { progress, ..Sweep::default() }).await?.sessions)
+    })
+    .await
+}
+
+/// Fills in the number of rows and the users to whom they belong.
+pub(super) fn with_owners(sql: &str, rows: u64) -> String {
+    const OWNERS: &str =
+        "(SELECT row_number() OVER (ORDER BY \"id\") AS place, \"id\", \"tenantId\" FROM \"User\" LIMIT $NUMBER)";
+    let number = settings::users().min(10_000).to_string();
+    sql.replace("$ROWS", &rows.to_string()).replace("$OWNERS", OWNERS).replace("$NUMBER", &number)
 }
