@@ -68,10 +68,9 @@ where
     sorted.sort_by(f64::total_cmp);
     #[expect(clippy::cast_precision_loss, reason = "a number of rows is far below 2^52")]
     let rows_per_second = rows as f64 * 1e3 / sorted[(sorted.len() - 1) / 2];
-    let mut extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}"#);
-    if longest > Duration::ZERO {
-        extra += &format!(r#","longest_batch_ms":{:.1}"#, longest.as_secs_f64() * 1e3);
-    }
+    let milliseconds = longest.as_secs_f64() * 1e3;
+    let batch = if longest.is_zero() { String::new() } else { format!(r#","longest_batch_ms":{milliseconds:.1}"#) };
+    let extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}{batch}"#);
     report(workload, 1, latencies, seconds, cpu, &extra);
     Ok(())
 }

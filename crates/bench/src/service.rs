@@ -32,7 +32,10 @@ impl Service {
         let keys = TempDir::with_prefix("rylie-bench-")?;
         let keyring = keys.path().join("keyring.json");
         KeyFile::new(&keyring).create(&Keyring::generate()?)?;
-        let config = Config::builder().set("database_url", url)?.set("max_connections", settings::connections())?;
+        let mut config = Config::builder().set("database_url", url)?.set("max_connections", settings::connections())?;
+        for (setting, value) in settings::of_service() {
+            config = config.set(setting, value)?;
+        }
         let mut config = config.set("keyring", keyring.display())?;
         // A loop counts more uses than any package allows.
         for quota in ["quota_silver", "quota_gold", "quota_platinum"] {
@@ -71,7 +74,8 @@ impl Service {
 
 async fn refuse_a_login_above_the_policies(url: &str) -> Result<()> {
     let mut login = PgConnection::connect(url).await?;
-    let above: bool = sqlx::query(
+    // Unprepared: a pooler may prepare a statement on one server connection and run it on another.
+    let above: bool = sqlx::raw_sql(
         r#"SELECT rolsuper OR rolbypassrls OR has_table_privilege('public."Request"', 'SELECT') FROM pg_roles WHERE rolname = current_user"#,
     )
     .fetch_one(&mut login)

@@ -48,6 +48,12 @@ pub(crate) fn connections() -> u32 {
     text("POOL_MAX").and_then(|text| text.parse().ok()).unwrap_or(10)
 }
 
+/// Returns settings of the service that are set in the environment: `BEHIND_POOLER` and `REPLICA_URLS`.
+pub(crate) fn of_service() -> impl Iterator<Item = (&'static str, String)> {
+    let settings = [("behind_pooler", "BEHIND_POOLER"), ("replica_urls", "REPLICA_URLS")];
+    settings.into_iter().filter_map(|(setting, variable)| Some((setting, text(variable)?)))
+}
+
 /// Returns the number of requests in the data set: `REQUESTS`, by default 200,000.
 pub(crate) fn requests() -> u64 {
     whole("REQUESTS", 200_000)

@@ -26,7 +26,7 @@ pub(crate) async fn remove_events(name: &str) -> Result<()> {
     let store = &service.store;
     let events = settings::events();
     bulk(name, events / 2, &with_owners(EVENTS, events), |_, progress| async move {
-        let age = Duration::from_secs(90 * 24 * 3600);
+        let age = Duration::from_hours(90 * 24);
         Ok(remove_usage_events(&**store, age, &Sweep { progress, ..Sweep::default() }).await?)
     })
     .await
