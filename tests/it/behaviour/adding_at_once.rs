@@ -48,8 +48,16 @@ async fn what_is_returned_is_what_was_committed() {
         target_url: Some("https://dealer.example/".into()),
         ..NewTask::new(SOME, TaskType::Blog)
     };
-    for tasks in [vec![task, NewTask::new("plain", TaskType::GbpPost)], Vec::new()] {
-        let made = store.add_request(&scope, request.clone(), tasks.clone()).await.unwrap();
+    let null = Some(serde_json::Value::Null);
+    let nulls = vec![NewTask { metadata: null.clone(), ..NewTask::new("null", TaskType::Page) }];
+    let with_null = NewRequest { keywords: null, ..request.clone() };
+    for (request, tasks) in [
+        (request.clone(), vec![task, NewTask::new("plain", TaskType::GbpPost)]),
+        (request.clone(), Vec::new()),
+        (request, nulls),
+        (with_null, Vec::new()),
+    ] {
+        let made = store.add_request(&scope, request, tasks.clone()).await.unwrap();
 
         let unit = store.tenant(&scope).read_only().await.unwrap();
         let mut read = unit.requests().get_with_tasks(&made.request.id).await.unwrap();

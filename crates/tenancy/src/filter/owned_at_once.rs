@@ -17,7 +17,7 @@ impl Tx {
     /// commits. Returns the user.
     ///
     /// One round trip in a unit that has not begun: `function` is its own transaction. Any other unit takes the
-    /// statements of `insert_for` and `commit`.
+    /// statements of `insert_for` and `commit`, and so does a JSON document `null`.
     ///
     /// If the connection breaks during that round trip, nobody knows whether the rows were added. Then they are added
     /// again with the same ids, in a transaction. If an id is taken, they were added before. Fails with
@@ -31,7 +31,8 @@ impl Tx {
         children: Vec<C::ActiveModel>,
         event: Option<Event>,
     ) -> Result<User> {
-        if !self.adds_alone() {
+        let nulls = has_json_null::<E>(&row) || children.iter().any(has_json_null::<C>);
+        if nulls || !self.adds_alone() {
             let user = self.insert_for_recorded::<E, C>(scope, owner, row, children, event).await?;
             self.commit().await?;
             return Ok(user);
@@ -118,6 +119,12 @@ impl Tx {
         ];
         Ok(Statement::from_sql_and_values(self.engine(), sql, values))
     }
+}
+
+/// Returns whether a column has the JSON document `null`, which the function would store as no value.
+fn has_json_null<E: EntityTrait>(row: &E::ActiveModel) -> bool {
+    E::Column::iter()
+        .any(|column| matches!(row.get(column).into_value(), Some(Value::Json(Some(json))) if json.is_null()))
 }
 
 /// Returns the set columns of a row that are not null, as JSON.
