@@ -119,13 +119,13 @@ fn function() -> String {
          RETURNS SETOF public.\"User\" LANGUAGE plpgsql ROWS 1 SET search_path = pg_catalog, public, pg_temp \
          AS $$ DECLARE found_user public.\"User\"; request_id text; BEGIN \
          PERFORM pg_catalog.set_config('role', 'rylie_tenant', true), pg_catalog.set_config('rylie.tenant', tenant, true); \
-         SELECT u.* INTO found_user FROM public.\"User\" u WHERE u.id = owner AND u.\"tenantId\" = tenant AND (NOT only_own OR u.id = caller); \
-         IF NOT FOUND THEN RETURN; END IF; \
+         found_user := (SELECT u FROM public.\"User\" u WHERE u.id = owner AND u.\"tenantId\" = tenant AND (NOT only_own OR u.id = caller)); \
+         IF found_user.id IS NULL THEN RETURN; END IF; \
          RETURN NEXT found_user; \
+         request_id := request::json ->> 'id'; \
          IF found_user.role = 'SUPER_ADMIN' AND found_user.id <> caller THEN RETURN; END IF; \
          INSERT INTO public.\"Request\" (\"tenantId\", \"userId\", {request}) \
-         SELECT tenant, owner, {request} FROM pg_catalog.json_to_record(request::json) AS r ({request_types}) \
-         RETURNING id INTO STRICT request_id; \
+         SELECT tenant, owner, {request} FROM pg_catalog.json_to_record(request::json) AS r ({request_types}); \
          INSERT INTO public.\"Task\" (\"tenantId\", \"userId\", \"requestId\", {task}) \
          SELECT tenant, owner, request_id, {task} FROM pg_catalog.json_to_recordset(tasks::json) AS r ({task_types}); \
          IF record IS NOT NULL AND public.rylie_audit_logging() THEN \
