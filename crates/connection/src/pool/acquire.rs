@@ -1,4 +1,6 @@
-//! Acquires connections and sends the first batch: it begins a unit, or reads in its own transaction.
+//! Acquires connections and sends the first batch: it begins a unit, or is its own transaction.
+//!
+//! This file is long because both ways replace lost connections and explain why there is none.
 
 use std::fmt;
 use std::sync::Arc;

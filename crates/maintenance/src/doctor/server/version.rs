@@ -49,7 +49,8 @@ pub fn minor_version_outcome(version: i32) -> Outcome {
 pub(super) const INVALID_DATABASE: CheckSpec = postgres(
     "server.invalid-database",
     "An interrupted DROP DATABASE left a database that cannot be opened and occupies space.",
-    "SELECT 'warning', 'database ' || quote_ident(datname), 'is invalid', 'DROP DATABASE ' || quote_ident(datname), 'none' FROM pg_database WHERE datconnlimit = -2",
+    "SELECT 'warning', 'database ' || quote_ident(datname), 'is invalid', 'DROP DATABASE ' || quote_ident(datname), 'none' FROM pg_database d WHERE datconnlimit = -2 \
+     AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.classid = 'pg_database'::regclass AND l.objid = d.oid AND l.mode = 'AccessExclusiveLock' AND l.granted)",
 )
 .warns()
 .fix("DROP DATABASE that database", "none");
