@@ -82,8 +82,8 @@ pub trait StoreExt: Store {
     /// learn the outcome.
     ///
     /// ```
-    /// # use rylie_repositories::{NewRequest, NewTask, RequestKind, Result, Store, StoreExt, TenantScope};
-    /// # use rylie_entities::TaskType;
+    /// # use rylie_repositories::{NewRequest, NewTask, Result, Store, StoreExt, TenantScope};
+    /// # use rylie_entities::{RequestKind, TaskType};
     /// # async fn example(store: &dyn Store, scope: &TenantScope) -> Result<()> {
     /// let new = NewRequest::new("A page about us", RequestKind::Page);
     /// let tasks = vec![NewTask::new("Write it", TaskType::Page)];
