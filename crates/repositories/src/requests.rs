@@ -22,7 +22,7 @@ use crate::tasks::{self, NewTask};
 use crate::tx::Tx;
 use crate::{BulkOutcome, Error, KeysetPage, KeysetRequest, Page, PageRequest, Result};
 
-pub(crate) use at_once::add_and_commit;
+pub(crate) use at_once::{add_and_commit, add_in_unit};
 pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
 pub(crate) use present::present_among;

@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use rylie_audit::{Action, Event, Origin};
+use rylie_audit::Origin;
 use rylie_entities::Env;
 use rylie_tenancy::{CursorKeys, Opener};
 
@@ -90,12 +90,7 @@ pub trait Store: Send + Sync {
         opened_at: CallSite,
     ) -> Result<RequestWithTasks> {
         let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
-        let made = unit.requests().add_with_tasks(new, tasks).await?;
-        if recorded {
-            unit.audit().record(Event::new(Action::RequestCreated).on(&made.request.id)).await?;
-        }
-        unit.commit().await?;
-        Ok(made)
+        requests::add_in_unit(unit, new, tasks, recorded).await
     }
 
     /// Signs in, and opens a unit on the user's tenant. By default with the two other methods, one after the other.

@@ -3,8 +3,8 @@
 //! Called outside a transaction, the call is a separate transaction. The function assumes the tenant role and sets the
 //! tenant, as a unit's `BEGIN` does. Then it reads the owner and adds the rows. Tenant, owner and request of the rows are
 //! those of the call, whatever their JSON says. It records what it added if it gets a record, unless the platform's
-//! settings say otherwise. The function runs with its caller's rights: a login that may not assume
-//! the role gets an error.
+//! settings say otherwise. The function runs with its caller's rights: a login that may not assume the role gets an
+//! error.
 
 use crate::migrations::Migration;
 use crate::step::{Engine, Step};
@@ -108,12 +108,13 @@ impl Migration for AddRequestAtOnce {
 /// Returns the function. It returns the owner if the caller reaches it. For a super admin other than the caller it
 /// returns the owner and adds nothing.
 fn function() -> String {
-    let list = |columns: &[(&str, &str)]| columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>();
-    let types =
-        |columns: &[(&str, &str)]| columns.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>();
-    let (request, task, record) = (list(&REQUEST).join(", "), list(&TASK).join(", "), list(&RECORD).join(", "));
-    let (request_types, task_types) = (types(&REQUEST).join(", "), types(&TASK).join(", "));
-    let record_types = types(&RECORD).join(", ");
+    let list =
+        |columns: &[(&str, &str)]| columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let types = |columns: &[(&str, &str)]| {
+        columns.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>().join(", ")
+    };
+    let (request, task, record) = (list(&REQUEST), list(&TASK), list(&RECORD));
+    let (request_types, task_types, record_types) = (types(&REQUEST), types(&TASK), types(&RECORD));
     format!(
         "CREATE OR REPLACE FUNCTION public.rylie_add_request(tenant text, caller text, owner text, only_own boolean, request text, tasks text, record text) \
          RETURNS SETOF public.\"User\" LANGUAGE plpgsql ROWS 1 SET search_path = pg_catalog, public, pg_temp \

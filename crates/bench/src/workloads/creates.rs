@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rylie_db::prelude::*;
 
+use super::lists::place;
 use crate::Result;
-use crate::dataset::{run_as_owner, scatter};
+use crate::dataset::run_as_owner;
 use crate::measure::looped;
 use crate::service::Service;
 
@@ -17,8 +18,8 @@ pub(crate) async fn with_ten_tasks(name: &str, callers: usize) -> Result<()> {
     looped(name, callers, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let place = usize::try_from(scatter(number, scopes.len() as u64))?;
-            let made = store.add_request(&scopes[place], request(number), tasks()).await?;
+            let scope = &scopes[place(number, scopes.len())];
+            let made = store.add_request(scope, request(number), tasks()).await?;
             if made.tasks.len() == 10 { Ok(()) } else { Err("not ten tasks".into()) }
         }
     })

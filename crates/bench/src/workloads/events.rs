@@ -8,6 +8,7 @@ use rylie_db::prelude::*;
 use rylie_db::repositories::AuditFilter;
 
 use super::bulk::with_owners;
+use super::lists::place;
 use crate::dataset::{request, run_as_owner, scatter, user};
 use crate::measure::{bulk, looped};
 use crate::service::Service;
@@ -61,7 +62,7 @@ pub(crate) async fn append_record(name: &str) -> Result<()> {
     looped(name, 1, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let unit = store.tenant(&scopes[place(number, &scopes)]).deferred().await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).deferred().await?;
             unit.audit().record(record(number)?).await?;
             Ok(unit.commit().await?)
         }
@@ -83,7 +84,7 @@ pub(crate) async fn newest_records(name: &str) -> Result<()> {
     looped(name, 1, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let unit = store.tenant(&scopes[place(number, &scopes)]).read_only().await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().await?;
             let page = unit.audit().list_after(AuditFilter::default(), KeysetRequest::first(50)).await?;
             if page.items.len() == 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
@@ -94,8 +95,4 @@ pub(crate) async fn newest_records(name: &str) -> Result<()> {
 fn record(number: u64) -> Result<Event> {
     let event = Event::new(Action::Other("SENT".to_owned())).on(&request(number)?);
     Ok(event.changed("title", "One", "Another title"))
-}
-
-fn place(number: u64, scopes: &[TenantScope]) -> usize {
-    usize::try_from(scatter(number, scopes.len() as u64)).unwrap_or_default()
 }

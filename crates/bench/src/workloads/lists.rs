@@ -120,6 +120,7 @@ fn completed() -> RequestFilter {
     RequestFilter { status: Some(RequestStatus::Completed), ..Default::default() }
 }
 
-fn place(number: u64, of: usize) -> usize {
+/// Returns the place of an operation's tenant among so many.
+pub(super) fn place(number: u64, of: usize) -> usize {
     usize::try_from(scatter(number, of as u64)).unwrap_or_default()
 }

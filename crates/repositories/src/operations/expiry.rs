@@ -48,7 +48,7 @@ pub trait ExpiryRepository: Send + Sync {
     /// Deletes at most `batch` rows that expired at least `age` ago, oldest first. Returns the number of deleted rows.
     ///
     /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes. Those are
-    /// skipped, after a wait of a tenth of a second at most. Fails with [`Error::Invalid`] as [`count`](Self::count) does.
+    /// skipped, after a wait of a tenth of a second for the first. Fails with [`Error::Invalid`] as [`count`](Self::count) does.
     async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64>;
 }
 
@@ -99,7 +99,7 @@ impl Expirable {
 /// The longest wait for a locked row. Then the batch is removed without the locked rows.
 const PATIENCE: &str = "100ms";
 
-/// Deletes a range of rows without locking each before; five times as fast. Returns 0 if a row was locked for too long.
+/// Deletes a range of rows without locking each before, which is faster. Returns 0 if a row was locked for too long.
 async fn remove_range(tx: &Tx, what: Expirable, values: Vec<Value>) -> Result<u64> {
     let all = tx.across_tenants()?;
     let savepoint = tx.savepoint().await?;

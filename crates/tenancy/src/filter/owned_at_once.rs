@@ -31,14 +31,13 @@ impl Tx {
         children: Vec<C::ActiveModel>,
         event: Option<Event>,
     ) -> Result<User> {
-        let nulls = has_json_null::<E>(&row) || children.iter().any(has_json_null::<C>);
-        if nulls || !self.adds_alone() {
+        let rows = (&row, &*children, event.as_ref());
+        let statement = if self.adds_alone() { self.through::<E, C>(function, scope, owner, rows)? } else { None };
+        let Some(statement) = statement else {
             let user = self.insert_for_recorded::<E, C>(scope, owner, row, children, event).await?;
             self.commit().await?;
             return Ok(user);
-        }
-        let rows = (&row, &*children, event.as_ref());
-        let statement = self.through::<E, C>(function, scope, owner, rows)?;
+        };
         match self.write_alone(E::TABLE, statement).await {
             Ok(rows) => {
                 let user = rows.first().ok_or(Error::NotFound { entity: "User" })?;
@@ -97,38 +96,39 @@ impl Tx {
         }
     }
 
+    /// Returns the call of the function, or `None` if it cannot take the rows.
     fn through<E: TenantOwned, C: TenantOwned>(
         &self,
         function: &str,
         scope: &TenantScope,
         owner: &UserId,
         (row, children, event): (&E::ActiveModel, &[C::ActiveModel], Option<&Event>),
-    ) -> Result<Statement> {
+    ) -> Result<Option<Statement>> {
         let columns = all_columns::<user::Entity>(self.engine());
         let sql = format!(r#"SELECT {columns} FROM public.{function}($1, $2, $3, $4, $5, $6, $7) AS "User""#);
-        let children = children.iter().map(object::<C>).collect::<Result<Json>>()?;
+        let children = children.iter().map(object::<C>).collect::<Result<Vec<_>>>()?;
+        let Some(children) = children.into_iter().collect::<Option<Json>>() else { return Ok(None) };
+        let Some(row) = object::<E>(row)? else { return Ok(None) };
         let record = event.map(|event| object::<audit_log::Entity>(&record_row(self, event))).transpose()?;
+        if record == Some(None) {
+            return Ok(None);
+        }
         let values: [Value; 7] = [
             scope.tenant().into(),
             scope.user().id().into(),
             owner.into(),
             (scope.reach() == Reach::Own).into(),
-            object::<E>(row)?.to_string().into(),
+            row.to_string().into(),
             children.to_string().into(),
-            record.map(|record| record.to_string()).into(),
+            record.flatten().map(|record| record.to_string()).into(),
         ];
-        Ok(Statement::from_sql_and_values(self.engine(), sql, values))
+        Ok(Some(Statement::from_sql_and_values(self.engine(), sql, values)))
     }
 }
 
-/// Returns whether a column has the JSON document `null`, which the function would store as no value.
-fn has_json_null<E: EntityTrait>(row: &E::ActiveModel) -> bool {
-    E::Column::iter()
-        .any(|column| matches!(row.get(column).into_value(), Some(Value::Json(Some(json))) if json.is_null()))
-}
-
-/// Returns the set columns of a row that are not null, as JSON.
-fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Json> {
+/// Returns the set columns of a row that are not null, as JSON. Returns `None` if a column has the JSON document `null`,
+/// which the function would store as no value.
+fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Option<Json>> {
     let mut object = Map::new();
     for column in E::Column::iter() {
         let Some(value) = row.get(column).into_value() else { continue };
@@ -139,11 +139,12 @@ fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Json> {
             Value::String(Some(text)) => text.into(),
             Value::Enum(OptionEnum::Some(label)) => label.value.into_owned().into(),
             Value::ChronoDateTime(Some(at)) => at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string().into(),
+            Value::Json(Some(json)) if json.is_null() => return Ok(None),
             Value::Json(Some(json)) => *json,
             value if value == value.as_null() => continue,
             _ => return Err(DbErr::Type("a column type that cannot be sent as JSON".to_owned()).into()),
         };
         object.insert(column.as_str().to_owned(), value);
     }
-    Ok(object.into())
+    Ok(Some(object.into()))
 }
