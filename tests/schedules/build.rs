@@ -28,6 +28,7 @@ const FILES: &[File] = &[
         replaced: &[
             ("use std::time::{Duration, Instant};", "use crate::time::{Duration, Instant};"),
             ("crate::bounds::", "super::fakes::"),
+            ("crate::prepared::", "super::fakes::"),
             ("crate::probe::", "super::fakes::"),
         ],
     },
@@ -55,7 +56,7 @@ const FILES: &[File] = &[
             ),
             ("mod telemetry;\nmod transaction_connection;\n", ""),
             (
-                "pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};\npub(crate) use single_statement::rows_of;\npub use storable::refuse_unstorable;\n",
+                "pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};\npub(crate) use in_text::Text;\npub(crate) use single_statement::{rows_of, rows_of_text};\npub use storable::refuse_unstorable;\n",
                 "use deferred::Deferred;\n",
             ),
         ],

@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout_at;
 
 use crate::bounds::{Bounds, answered, is_silence};
+use crate::prepared::Prepared;
 use crate::probe::Probe;
 
 /// How long a connection stays in the cache.
@@ -62,6 +63,7 @@ struct AtHand<DB: Database> {
 struct CachedConnection<DB: Database> {
     conn: PoolConnection<DB>,
     since: Instant,
+    prepared: Prepared,
 }
 
 /// A leased connection. On drop, its health is checked before another caller gets it.
@@ -116,6 +118,7 @@ impl<DB: Database> ConnectionCache<DB> {
             None => CachedConnection {
                 conn: self.connect(until).await.map_err(NotLent::NotConnected)?,
                 since: Instant::now(),
+                prepared: Prepared::default(),
             },
         };
         Ok(LeasedConnection { cached: Some(cached), cache: self.clone(), place: Some(place) })
@@ -217,6 +220,11 @@ impl<DB: Database> ConnectionCache<DB> {
 impl<DB: Database> LeasedConnection<DB> {
     pub(crate) fn conn(&mut self) -> Result<&mut DB::Connection, sqlx::Error> {
         self.cached.as_mut().map(|cached| &mut *cached.conn).ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    /// Returns the statements that are prepared by name on the connection.
+    pub(crate) fn prepared(&mut self) -> Option<&mut Prepared> {
+        self.cached.as_mut().map(|cached| &mut cached.prepared)
     }
 
     /// Returns the connection, on which nothing is running.

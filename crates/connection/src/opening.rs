@@ -80,6 +80,20 @@ pub async fn read_single_statement(
     pool.read_single_statement(table, statement, at, meter).await
 }
 
+/// Runs one read-only statement on a table in its own transaction, with the values in its text where the server must
+/// first assume the role. Returns `None` if a value may not stand there: only plain words, numbers and times may.
+/// `meter` counts it.
+pub async fn read_in_text(
+    pool: &Pool,
+    (db_role, options): (&DbRole<'_>, UnitOptions),
+    table: &'static str,
+    statement: &Statement,
+    at: CallSite,
+    meter: &UnitMeter,
+) -> Result<Option<Vec<QueryResult>>> {
+    pool.read_in_text(db_role, options, table, statement, at, meter).await
+}
+
 /// Runs one statement that writes to a table in its own transaction, once. `meter` counts it.
 ///
 /// Fails with [`Error::OutcomeUnknown`] if the connection breaks, or was broken already.

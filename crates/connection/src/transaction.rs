@@ -43,7 +43,8 @@ use telemetry::Telemetry;
 use transaction_connection::TransactionConnection;
 
 pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};
-pub(crate) use single_statement::rows_of;
+pub(crate) use in_text::Text;
+pub(crate) use single_statement::{rows_of, rows_of_text};
 pub use storable::refuse_unstorable;
 
 /// An open transaction. Dropping it rolls it back without waiting.

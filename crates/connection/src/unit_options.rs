@@ -46,16 +46,16 @@ impl UnitOptions {
         Self { read_only: true, ..Self::default() }
     }
 
-    /// For reads in a tenant unit that need no common snapshot: each read of requests or tasks by id is its own
-    /// transaction. Two reads may see different states. A read takes one round trip, where a unit's first read takes
-    /// two, and the unit holds no connection between reads. Both isolation layers apply.
+    /// For reads in a tenant unit that need no common snapshot: each row by id and each page of a list is its own
+    /// transaction, if the read binds only ids, labels, numbers and times. Two reads may see different states. A read
+    /// takes one round trip, where a unit's first read takes two, and the unit holds no connection between reads. Both
+    /// isolation layers apply.
     ///
     /// Any other read begins the unit's transaction, which then serves all later reads, as in
-    /// [`read_only`](Self::read_only()). On PostgreSQL the begin takes no round trip more if the read binds only
-    /// ids, labels, numbers and times, as a page of a list does: see [`deferred`](Self::deferred()). So does every
-    /// read on a replica, behind a pooler, or with a time limit of the unit. So does every read if the pool was
-    /// connected to a database without the migration `m20261126_000024`. The metrics count only the statements of a
-    /// unit that never begins a transaction, not the unit.
+    /// [`read_only`](Self::read_only()). On a replica every read does. On PostgreSQL a page travels with its values in
+    /// its text, as in a [`deferred`](Self::deferred()) unit. So do rows by id behind a pooler, with a time limit of
+    /// the unit, and without the migration `m20261126_000024`. The metrics count only the statements of a unit that
+    /// never begins a transaction, not the unit.
     #[must_use]
     pub fn autocommit() -> Self {
         Self { autocommit: true, ..Self::read_only() }
@@ -66,9 +66,10 @@ impl UnitOptions {
     /// not answer.
     ///
     /// On PostgreSQL a first statement that binds only ids, labels, numbers and times begins the transaction in its own
-    /// round trip. It travels unprepared with these values in its text, which the server shows in `pg_stat_activity`. So
-    /// a unit saves one round trip, and the server plans that statement again each time. Any other first statement takes
-    /// the round trip of the begin before its own. On SQLite only the begin itself is later.
+    /// round trip. It travels with these values in its text, which the server shows in `pg_stat_activity`. The
+    /// connection prepares it under a name of its own, unless a pooler is between: so the server plans it once, not for
+    /// every unit. Any other first statement takes the round trip of the begin before its own. On SQLite only the begin
+    /// itself is later.
     #[must_use]
     pub fn deferred(mut self) -> Self {
         self.deferred = true;

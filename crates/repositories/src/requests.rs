@@ -147,7 +147,7 @@ impl RequestRepository for Tx {
     }
 
     async fn list_after(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<Request>> {
-        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
+        self.rows::<Entity>().filter(filter.clone().condition()).at_once().walk(Order::Desc, &filter, &page).await
     }
 
     async fn overview(&self, filter: RequestFilter, page: KeysetRequest) -> Result<KeysetPage<RequestOverview>> {

@@ -31,8 +31,8 @@ pub use access::{Credential, TenantAccess};
 #[cfg(feature = "mock")]
 pub use mock::MockStore;
 pub use open::{
-    AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOperations, OfPlatform, OfSuperAdmin,
-    OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, StoreExt,
+    AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOneTenant, OfOperations, OfPlatform,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -293,6 +293,7 @@ impl Store for DatabaseStore {
         // A session may have begun or ended since a replica's state: the primary signs in, the replica reads.
         let elsewhere = self.opener.may_use_replica(options);
         let identity = if elsewhere { UnitOptions::read_only().on_primary() } else { options };
+        let identity = UnitOptions { autocommit: false, ..identity };
         let unit = self.opener.identity(identity, at).await?;
         let unit = match credential {
             Credential::Session(token) => {

@@ -155,7 +155,7 @@ impl TaskRepository for Tx {
     }
 
     async fn list_after(&self, filter: TaskFilter, page: KeysetRequest) -> Result<KeysetPage<Task>> {
-        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Desc, &filter, &page).await
+        self.rows::<Entity>().filter(filter.clone().condition()).at_once().walk(Order::Desc, &filter, &page).await
     }
 
     async fn add(&self, request: &RequestId, new: NewTask) -> Result<Task> {

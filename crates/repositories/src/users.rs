@@ -181,7 +181,7 @@ impl UserRepository for Tx {
     }
 
     async fn list_after(&self, filter: UserFilter, page: KeysetRequest) -> Result<KeysetPage<User>> {
-        self.rows::<Entity>().filter(filter.clone().condition()).walk(Order::Asc, &filter, &page).await
+        self.rows::<Entity>().filter(filter.clone().condition()).at_once().walk(Order::Asc, &filter, &page).await
     }
 
     async fn summaries(&self) -> Result<Vec<UserSummary>> {

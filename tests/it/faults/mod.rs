@@ -16,6 +16,7 @@ mod deferred;
 mod long_work;
 mod lost_commit;
 mod silence;
+mod single_pages;
 mod sqlite_locks;
 mod unreachable;
 

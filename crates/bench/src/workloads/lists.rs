@@ -31,7 +31,7 @@ pub(crate) async fn of_a_token(name: &str, callers: usize) -> Result<()> {
         let (store, tokens) = (Arc::clone(&store), Arc::clone(&tokens));
         async move {
             let token = &tokens[place(number, tokens.len())];
-            let unit = store.tenant_of(token, Origin::default()).read_only().await?;
+            let unit = store.tenant_of(token, Origin::default()).read_only().autocommit().await?;
             let page = unit.requests().list(completed(), PageRequest::new(50, 0)).await?;
             if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
@@ -89,7 +89,7 @@ async fn pages(
     looped(name, callers, move |number| {
         let (store, scopes) = (Arc::clone(&store), Arc::clone(&scopes));
         async move {
-            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().deferred().await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().autocommit().await?;
             let page = unit.requests().list(completed(), page).await?;
             if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
@@ -108,7 +108,7 @@ async fn walks(
     looped(name, 1, move |number| {
         let (store, scopes, filter, page) = (Arc::clone(&store), Arc::clone(&scopes), filter.clone(), page.clone());
         async move {
-            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().await?;
+            let unit = store.tenant(&scopes[place(number, scopes.len())]).read_only().autocommit().await?;
             let page = unit.requests().list_after(filter, page).await?;
             if page.items.len() == 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
-use crate::transaction::{Batch, Deferred, Lessor, Replacing, Transaction, rows_of};
+use crate::transaction::{Batch, Deferred, Lessor, Replacing, Text, Transaction, rows_of, rows_of_text};
 use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
 
@@ -113,6 +113,34 @@ impl Pool {
         }
     }
 
+    /// Runs one read-only statement on a table in its own transaction, in one text with its database role and its
+    /// values. Returns `None` if a value may not stand in a text.
+    pub(crate) async fn read_in_text(
+        &self,
+        db_role: &DbRole<'_>,
+        options: UnitOptions,
+        table: &'static str,
+        statement: &Statement,
+        at: CallSite,
+        meter: &UnitMeter,
+    ) -> Result<Option<Vec<QueryResult>>> {
+        if let Some(SingleStatement::Plainly) = self.reads_single_statement(options) {
+            return self.read_single_statement(table, statement, at, meter).await.map(Some);
+        }
+        let Inner::Postgres(cache) = &self.inner else { return Ok(None) };
+        let batch = self.batch(db_role, options);
+        let Some(text) = Text::of(statement, batch.prepares) else { return Ok(None) };
+        let mut lost = Lost::no_silence();
+        loop {
+            let (leased, _holder) = self.acquire(cache, at).await?;
+            let (sending, limit) = ((&batch, &text), options.statement_timeout);
+            match rows_of_text(leased, table, (&statement.sql, sending, limit), &self.endpoint, meter).await {
+                Err(Error::ConnectionLost(fault)) if self.may_replace(&fault, fault.is_silence(), &mut lost) => {}
+                done => return done.map(Some),
+            }
+        }
+    }
+
     /// Runs one statement that writes to a table in its own transaction, once.
     pub(crate) async fn write_single_statement(
         &self,
@@ -139,7 +167,7 @@ impl Pool {
             Inner::Postgres(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;
                 let (batch, limit) = (self.batch(db_role, options), options.statement_timeout);
-                (Transaction::begin_postgres(leased, batch.text, limit, access, &self.endpoint).await, holder)
+                (Transaction::begin_postgres(leased, batch.text(), limit, access, &self.endpoint).await, holder)
             }
             Inner::Sqlite(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;
@@ -165,10 +193,10 @@ impl Pool {
         transaction.keeping_statements(!self.options.behind_pooler).on(self.server)
     }
 
-    /// Returns the batch that begins a unit.
+    /// Returns the batch that begins a unit, or precedes a statement that is its own transaction.
     fn batch(&self, db_role: &DbRole<'_>, options: UnitOptions) -> Batch {
         let row_level_security = self.has_row_level_security();
-        let mut text = postgres::begin(db_role, options.access(), row_level_security, self.options.behind_pooler);
+        let mut text = postgres::assume(db_role, row_level_security, self.options.behind_pooler);
         let mut rows = usize::from(row_level_security && matches!(db_role, DbRole::Tenant(_)));
         if self.server != Server::Primary {
             text.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
@@ -181,7 +209,7 @@ impl Pool {
             text.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
             rows += 1;
         }
-        Batch { text, rows }
+        Batch { begin: postgres::begin(options.access()), assume: text, rows, prepares: !self.options.behind_pooler }
     }
 
     fn count_opened(&self) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rylie_driver::postgres_address;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool, Row};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection, PgPool, Row};
 
 use crate::bounds::answered;
 use crate::cache::GOODBYE_WITHIN;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::log_position::LogPosition;
 use crate::pool::{Auditing, AuditingRole, DbRole};
 use crate::pool_options::PoolOptions;
+use crate::prepared::DEALLOCATE;
 use crate::unit_options::Access;
 
 /// Prevents a table in the login's own schema or a temporary one from shadowing ours.
@@ -28,10 +29,13 @@ pub(super) async fn connect(url: &str, options: &PoolOptions) -> Result<PgPool> 
     // Connect once outside the pool: the pool would retry until its timeout and hide the reason.
     goodbye(connect_in_time(url, options).await?).await;
     // No ping before each acquire: it costs a round trip, and `Pool::begin` replaces connections that died while idle.
-    let pool = PgPoolOptions::new()
+    let mut pool = PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false);
+    if !options.behind_pooler {
+        pool = pool.after_release(|conn, _| Box::pin(async move { conn.execute(DEALLOCATE).await.map(|_| true) }));
+    }
     Ok(pool.connect_lazy_with(connect_options(url, options)?))
 }
 
@@ -181,34 +185,33 @@ pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 3]> 
     Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?])
 }
 
-/// Returns `BEGIN`, the database role and the tenant in one text, which takes one round trip.
-pub(super) fn begin(db_role: &DbRole<'_>, access: Access, row_level_security: bool, behind_pooler: bool) -> String {
-    let mut begin = begin_at(db_role, access, row_level_security);
-    if behind_pooler {
-        begin.push_str("; SET LOCAL search_path = ");
-        begin.push_str(SEARCH_PATH);
-    }
-    begin
-}
-
-fn begin_at(db_role: &DbRole<'_>, access: Access, row_level_security: bool) -> String {
-    let begin = match access {
+/// Returns the statement that begins a transaction.
+pub(super) fn begin(access: Access) -> &'static str {
+    match access {
         Access::ReadWrite => "BEGIN",
         // One snapshot for all statements, as SQLite gives every reader.
         Access::ReadOnly => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    };
-    let db_role = match db_role {
-        DbRole::Audit(auditing) => return [begin, &read_audit_log(*auditing)].concat(),
-        _ if !row_level_security => "",
+    }
+}
+
+/// Returns the statements that assume the database role and set the tenant, each after a semicolon.
+pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pooler: bool) -> String {
+    let mut assume = match db_role {
+        DbRole::Audit(auditing) => read_audit_log(*auditing),
+        _ if !row_level_security => String::new(),
         // One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
         DbRole::Tenant(tenant) => {
             let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
-            return [begin, set, &literal(tenant), ", true)"].concat();
+            [set, &literal(tenant), ", true)"].concat()
         }
-        DbRole::Identity => "; SET LOCAL ROLE rylie_identity",
-        DbRole::Platform => "; SET LOCAL ROLE rylie_platform",
+        DbRole::Identity => "; SET LOCAL ROLE rylie_identity".to_owned(),
+        DbRole::Platform => "; SET LOCAL ROLE rylie_platform".to_owned(),
     };
-    [begin, db_role].concat()
+    if behind_pooler {
+        assume.push_str("; SET LOCAL search_path = ");
+        assume.push_str(SEARCH_PATH);
+    }
+    assume
 }
 
 /// Returns the statements that follow the `BEGIN` of a verification. They need no snapshot, so the tables are locked before

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use sea_orm::{DbErr, QueryResult, Statement};
 use sqlx::postgres::PgRow;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+use sqlx::{PgConnection, Postgres};
 use tracing::Instrument;
 
-use super::in_text::in_text;
+use super::in_text::Text;
 use super::statements::query_error;
 use super::storable::refuse_unstorable;
 use super::transaction_connection::TransactionConnection;
@@ -31,11 +31,23 @@ pub(crate) struct Deferred {
     limit: Option<Duration>,
 }
 
-/// The text that begins a unit.
+/// The statements before those of a unit, in one text.
 pub(crate) struct Batch {
-    pub(crate) text: String,
-    /// How many rows its answer has.
+    /// Begins a transaction.
+    pub(crate) begin: &'static str,
+    /// Assumes the database role and sets limits; each statement follows a semicolon.
+    pub(crate) assume: String,
+    /// How many rows the answer has.
     pub(crate) rows: usize,
+    /// Whether statements may be prepared on the connection.
+    pub(crate) prepares: bool,
+}
+
+impl Batch {
+    /// Returns the text that begins a unit.
+    pub(crate) fn text(&self) -> String {
+        [self.begin, &self.assume].concat()
+    }
 }
 
 /// The pool that leased the connection.
@@ -66,7 +78,7 @@ impl Deferred {
     async fn begin(mut self) -> Begun<()> {
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
-            match TransactionConnection::begin(leased, self.batch.text.clone(), self.limit).await {
+            match TransactionConnection::begin(leased, self.batch.text(), self.limit).await {
                 Ok(held) => {
                     self.lessor.begun();
                     return Ok((held, ()));
@@ -78,11 +90,11 @@ impl Deferred {
 
     /// Begins with a statement, and returns its rows; one round trip. A statement on a lost connection had no effect,
     /// because its commit was not sent; so it runs again on another.
-    async fn begin_with(mut self, statement: String) -> Begun<Vec<PgRow>> {
-        let text = [&*self.batch.text, "; ", &statement].concat();
+    async fn begin_with(mut self, statement: Text) -> Begun<Vec<PgRow>> {
+        let begin = [&self.batch.text(), "; "].concat();
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
-            match begin_with(leased, text.clone(), self.limit).await {
+            match begin_with(leased, &begin, &statement, self.limit).await {
                 Ok((held, mut rows)) => {
                     self.lessor.begun();
                     rows.drain(..self.batch.rows.min(rows.len()));
@@ -118,7 +130,9 @@ impl Transaction {
     pub async fn query_all_at_once(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         let mut open = self.open.lock().await;
         let text = match &*open {
-            Some(EngineConnection::Deferred(_)) if !self.broken.load(Ordering::Relaxed) => in_text(&statement),
+            Some(EngineConnection::Deferred(deferred)) if !self.broken.load(Ordering::Relaxed) => {
+                Text::of(&statement, deferred.batch.prepares)
+            }
             _ => None,
         };
         let Some(text) = text else {
@@ -154,11 +168,16 @@ impl Transaction {
 }
 
 /// Runs a text that begins a transaction. Returns the rows of all its statements.
-async fn begin_with(leased: LeasedConnection<Postgres>, text: String, limit: Option<Duration>) -> Begun<Vec<PgRow>> {
+async fn begin_with(
+    leased: LeasedConnection<Postgres>,
+    begin: &str,
+    statement: &Text,
+    limit: Option<Duration>,
+) -> Begun<Vec<PgRow>> {
     let within = leased.bounds().statement(limit);
     let mut beginning = Beginning { leased: Some(leased), within };
-    let conn = beginning.leased.as_mut().ok_or(sqlx::Error::WorkerCrashed)?.conn()?;
-    let rows = answered(within, sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(conn)).await.and_then(|rows| rows);
+    let leased = beginning.leased.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+    let rows = answered(within, statement.rows(leased, begin)).await.and_then(|rows| rows);
     match (rows, beginning.leased.take()) {
         (Ok(rows), Some(leased)) => Ok((TransactionConnection::begun(leased, within, end), rows)),
         (rows, leased) => {

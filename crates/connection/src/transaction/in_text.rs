@@ -6,12 +6,119 @@
 
 use sea_orm::sea_query::{ArrayType, OptionEnum, Value};
 use sea_orm::{Statement, Values};
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Postgres};
+
+use crate::cache::LeasedConnection;
+use crate::prepared::name;
 
 /// The longest word and the most items of an array: a text is for few short values.
 const MAX: usize = 64;
 
-/// Returns the statement with its values in the text, or `None` if one of them may not stand there.
-pub(super) fn in_text(statement: &Statement) -> Option<String> {
+/// A statement with its values in the text.
+pub(crate) struct Text {
+    plain: String,
+    /// The same as a call of a prepared statement.
+    call: Option<Call>,
+}
+
+/// A statement to prepare, and the values of a call. Ids, times and limits are parameters. Truth values and other numbers
+/// stay in the statement, as a partial index requires.
+struct Call {
+    statement: String,
+    types: Vec<&'static str>,
+    arguments: Vec<String>,
+}
+
+impl Text {
+    /// Returns the statement, or `None` if one of its values may not stand in a text.
+    pub(crate) fn of(statement: &Statement, prepares: bool) -> Option<Self> {
+        let plain = in_text(statement, |_, value| literal(value))?;
+        Some(Self { plain, call: if prepares { Call::of(statement) } else { None } })
+    }
+
+    /// Sends the statement after `before`, in one text. Returns the rows of all its statements.
+    pub(super) async fn rows(
+        &self,
+        leased: &mut LeasedConnection<Postgres>,
+        before: &str,
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
+        let Some((call, prepared)) = self.call.as_ref().zip(leased.prepared()) else {
+            return sent([before, &self.plain].concat(), leased).await;
+        };
+        if let Some(name) = prepared.name(&call.statement) {
+            let rows = sent([before, &call.execute(&name)].concat(), leased).await;
+            let Err(error) = &rows else { return rows };
+            let stale = is_stale(error);
+            if let Some(prepared) = leased.prepared() {
+                prepared.forget(&call.statement);
+            }
+            // The failed text may have begun a transaction, and had no effect.
+            return if stale { sent(["ROLLBACK; ", before, &self.plain].concat(), leased).await } else { rows };
+        }
+        let Some(number) = prepared.begin() else { return sent([before, &self.plain].concat(), leased).await };
+        let name = name(number);
+        let rows = sent([before, &call.prepare(&name), "; ", &call.execute(&name)].concat(), leased).await;
+        if let (Ok(_), Some(prepared)) = (&rows, leased.prepared()) {
+            prepared.done(call.statement.clone(), number);
+        }
+        rows
+    }
+}
+
+/// Returns whether a prepared statement no longer fits its table, or somebody deallocated it.
+fn is_stale(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "0A000" | "26000"))
+}
+
+async fn sent(text: String, leased: &mut LeasedConnection<Postgres>) -> Result<Vec<PgRow>, sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(text)).fetch_all(leased.conn()?).await
+}
+
+impl Call {
+    /// Returns `None` if a parameter would have no type: the server infers it from what the value is compared with.
+    fn of(statement: &Statement) -> Option<Self> {
+        let (mut types, mut arguments) = (Vec::new(), Vec::new());
+        let statement = in_text(statement, |before, value| {
+            let before = before.trim_end_matches([' ', '(']);
+            let limits = before.ends_with("LIMIT") || before.ends_with("OFFSET");
+            let of = match value {
+                Value::String(Some(_)) => "unknown",
+                Value::Array(..) => "text[]",
+                Value::ChronoDateTime(Some(_)) => "timestamp",
+                Value::BigUnsigned(Some(_)) if limits => "int8",
+                _ => return literal(value),
+            };
+            let compared = before.ends_with(['=', '<', '>']) || before.ends_with("ANY");
+            // The next part of a place in a list: `(a, b) < ($1, $2)`.
+            let follows = !arguments.is_empty() && before.strip_suffix(&format!("${},", arguments.len())).is_some();
+            if !(compared || follows || limits) {
+                return None;
+            }
+            types.push(of);
+            arguments.push(literal(value)?);
+            Some(format!("${}", arguments.len()))
+        })?;
+        Some(Self { statement, types, arguments })
+    }
+
+    fn prepare(&self, name: &str) -> String {
+        ["PREPARE ", name, &listed(&self.types.join(", ")), " AS ", &self.statement].concat()
+    }
+
+    fn execute(&self, name: &str) -> String {
+        ["EXECUTE ", name, &listed(&self.arguments.join(", "))].concat()
+    }
+}
+
+fn listed(items: &str) -> String {
+    if items.is_empty() { String::new() } else { format!("({items})") }
+}
+
+/// Returns the statement with a text for each of its values, or `None` without one. `place` gets the text before the
+/// value.
+fn in_text(statement: &Statement, mut place: impl FnMut(&str, &Value) -> Option<String>) -> Option<String> {
     let Statement { sql, values, .. } = statement;
     let none = Values(Vec::new());
     let values = &values.as_ref().unwrap_or(&none).0;
@@ -28,7 +135,8 @@ pub(super) fn in_text(statement: &Statement) -> Option<String> {
             b'$' => {
                 let digits = from[1..].bytes().take_while(u8::is_ascii_digit).count();
                 let number: usize = from[1..=digits].parse().ok()?;
-                text.push_str(&literal(values.get(number.checked_sub(1)?)?)?);
+                let value = place(&text, values.get(number.checked_sub(1)?)?)?;
+                text.push_str(&value);
                 &from[1 + digits..]
             }
             // A literal or a name: a doubled quote inside ends it and begins another.
@@ -72,10 +180,33 @@ fn is_plain(word: &str) -> bool {
 mod tests {
     use sea_orm::{DbBackend, Statement, Value};
 
-    use super::in_text;
+    use super::{Call, Text};
+
+    fn statement(sql: &str, values: Vec<Value>) -> Statement {
+        Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    }
 
     fn text(sql: &str, values: Vec<Value>) -> Option<String> {
-        in_text(&Statement::from_sql_and_values(DbBackend::Postgres, sql, values))
+        Text::of(&statement(sql, values), false).map(|text| text.plain)
+    }
+
+    #[test]
+    fn ids_and_limits_are_parameters_of_a_prepared_statement_and_truth_values_stay_in_it() {
+        let sql = r#"SELECT * FROM "T" WHERE (id, d) < ($1, $1) AND (a) = ANY($2) AND b = ($3) AND c = $4 LIMIT $5"#;
+        let values = vec!["i".into(), vec!["a".to_owned()].into(), "L".into(), false.into(), 50_u64.into()];
+
+        let call = Call::of(&statement(sql, values)).unwrap();
+
+        let expected = r#"PREPARE n(unknown, unknown, text[], unknown, int8) AS SELECT * FROM "T" WHERE (id, d) < ($1, $2) AND (a) = ANY($3) AND b = ($4) AND c = false LIMIT $5"#;
+        assert_eq!(call.prepare("n"), expected);
+        assert_eq!(call.execute("n"), "EXECUTE n('i', 'i', ARRAY['a']::text[], 'L', '50'::int8)");
+    }
+
+    #[test]
+    fn a_value_that_is_compared_with_nothing_is_no_parameter() {
+        for sql in ["SELECT $1", "SELECT $1 IS NULL", "SELECT a IN ($1)", "VALUES ($1)", "SELECT concat($1)"] {
+            assert!(Call::of(&statement(sql, vec!["a".into()])).is_none(), "{sql}");
+        }
     }
 
     #[test]

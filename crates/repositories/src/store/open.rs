@@ -208,13 +208,15 @@ impl<S: ?Sized, K> OpenReadOnly<'_, S, K> {
     }
 }
 
-impl<S: ?Sized> OpenReadOnly<'_, S, OfTenant<'_>> {
-    /// Reads requests and tasks by id without a transaction, one round trip each. Two reads may see different states.
-    /// See [`UnitOptions::autocommit()`] for the reads that begin a transaction.
+impl<S: ?Sized, K: OfOneTenant> OpenReadOnly<'_, S, K> {
+    /// Reads rows by id and pages of lists without a transaction, one round trip each. Two reads may see different
+    /// states. See [`UnitOptions::autocommit()`] for the reads that begin a transaction.
     pub fn autocommit(self) -> Self {
         self.with(|options| UnitOptions { autocommit: true, ..options })
     }
+}
 
+impl<S: ?Sized> OpenReadOnly<'_, S, OfTenant<'_>> {
     /// Begins with the first statement; see [`OpenUnit::deferred()`]. All reads see one state, that of the first.
     pub fn deferred(self) -> Self {
         self.with(UnitOptions::deferred)
@@ -279,6 +281,13 @@ pub trait Openable<'a>: sealed::Sealed {
 
 /// A kind of unit that has options.
 pub trait Configurable: sealed::Sealed {}
+
+/// A kind of unit on one tenant's rows.
+pub trait OfOneTenant: Configurable {}
+
+impl OfOneTenant for OfTenant<'_> {}
+
+impl OfOneTenant for OfCredential {}
 
 /// A tenant unit.
 #[derive(Debug)]

@@ -31,7 +31,7 @@ impl Tx {
         }
         let select = || self.rows::<E>().filter(one::<E>(id, false)).limit(1);
         let statement = self.by_key::<E>(Form::OfOne, with_deleted::<E>(vec![id.to_string().into()]), select);
-        let rows = self.connection().await?.query_all_at_once(statement).await?;
+        let rows = self.read_at_once(E::TABLE, statement).await?;
         Ok(decoded::<E>(&rows)?.into_iter().next())
     }
 
@@ -44,7 +44,7 @@ impl Tx {
             return rows.await;
         }
         let statement = self.among_keys::<E>(ids);
-        decoded::<E>(&self.connection().await?.query_all_at_once(statement).await?)
+        decoded::<E>(&self.read_at_once(E::TABLE, statement).await?)
     }
 
     pub(super) fn among_keys<E: Keyed>(&self, ids: &[impl ToString]) -> Statement {

@@ -131,28 +131,27 @@ where
 
     /// Returns all rows.
     pub async fn all(self) -> Result<Vec<E::Model>> {
-        let at_once = self.at_once;
-        let (mut select, tx) = self.filtered().await?;
-        let statement = tx.get_database_backend().build(select_all::<E>(tx.get_database_backend(), &mut select));
-        decoded::<E>(&sent(tx, statement, at_once).await?)
+        let (tx, engine, at_once) = (self.tx, self.tx.engine(), self.at_once);
+        let statement = engine.build(select_all::<E>(engine, &mut self.filtered()));
+        decoded::<E>(&tx.sent::<E>(statement, at_once).await?)
     }
 
     /// Returns all rows with only the columns of `P`.
     pub async fn all_as<P: PartialModelTrait>(self) -> Result<Vec<P>> {
-        let (select, tx) = self.filtered().await?;
-        let rows = tx.query_all(&P::select_cols(Select(select)).0).await?;
+        let tx = self.tx.connection().await?;
+        let rows = tx.query_all(&P::select_cols(Select(self.filtered())).0).await?;
         rows.iter().map(|row| Ok(P::from_query_result(row, "")?)).collect()
     }
 
     /// Returns the number of rows.
     pub async fn count(self) -> Result<u64> {
-        let (select, tx) = self.filtered().await?;
-        counted(tx, &count(select, None)).await
+        let tx = self.tx.connection().await?;
+        counted(tx, &count(self.filtered(), None)).await
     }
 
     /// Returns the number of rows for each text in a column, or for each whole number, as text.
     pub async fn count_by(self, column: E::Column) -> Result<Vec<(String, i64)>> {
-        let (mut select, tx) = self.filtered().await?;
+        let (tx, mut select) = (self.tx.connection().await?, self.filtered());
         let is_number = matches!(column.def().get_column_type(), ColumnType::Integer | ColumnType::BigInteger);
         let column = column.into_expr();
         let text = if is_number { column.clone().cast_as("text") } else { column.clone() };
@@ -163,20 +162,19 @@ where
 
     /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
     pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
-        let at_once = self.at_once;
-        let (mut select, tx) = self.filtered().await?;
+        let (tx, engine, at_once) = (self.tx, self.tx.engine(), self.at_once);
+        let mut select = self.filtered();
         let total = count(select.clone(), page.counted_to());
         select.limit(page.limit()).offset(page.offset());
-        select_all::<E>(tx.get_database_backend(), &mut select)
-            .expr(Expr::SubQuery(None, Box::new(total.clone().into())));
-        let rows = sent(tx, tx.get_database_backend().build(&select), at_once).await?;
+        select_all::<E>(engine, &mut select).expr(Expr::SubQuery(None, Box::new(total.clone().into())));
+        let rows = tx.sent::<E>(engine.build(&select), at_once).await?;
         let read = rows.len() as u64;
         let total = match rows.first() {
             // A short page is the end of the list, regardless of the count.
             Some(_) if read < page.limit() => page.offset() + read,
             Some(row) => row.try_get_by_index::<i64>(number_of_columns::<E>())?.cast_unsigned(),
             None if page.offset() == 0 => 0,
-            None => counted(tx, &total).await?,
+            None => counted(tx.connection().await?, &total).await?,
         };
         Ok(Page { items: decoded::<E>(&rows)?, total, limit: page.limit(), offset: page.offset() })
     }
@@ -184,9 +182,10 @@ where
     /// Returns the first row and the text that a subquery returns, or fails with [`Error::NotFound`] without a row. One
     /// statement, sent [at once](Self::at_once).
     pub(super) async fn with(self, other: SelectStatement) -> Result<(E::Model, Option<String>)> {
-        let (mut select, tx) = self.limit(1).filtered().await?;
-        select_all::<E>(tx.get_database_backend(), &mut select).expr(Expr::SubQuery(None, Box::new(other.into())));
-        let rows = tx.query_all_at_once(tx.get_database_backend().build(&select)).await?;
+        let (tx, engine) = (self.tx, self.tx.engine());
+        let mut select = self.limit(1).filtered();
+        select_all::<E>(engine, &mut select).expr(Expr::SubQuery(None, Box::new(other.into())));
+        let rows = tx.sent::<E>(engine.build(&select), true).await?;
         let row = rows.first().ok_or(Error::NotFound { entity: "User" })?;
         Ok((E::decoded(row)?, row.try_get_by_index(number_of_columns::<E>())?))
     }
@@ -200,19 +199,22 @@ where
 
     /// Returns the statement.
     pub(super) fn statement(self, engine: DbBackend) -> Statement {
-        let mut select = self.select.0;
-        engine.build(select_all::<E>(engine, select.cond_where(self.tenant_filter)))
+        engine.build(select_all::<E>(engine, &mut self.filtered()))
     }
 
-    async fn filtered(self) -> Result<(SelectStatement, &'tx Transaction)> {
+    fn filtered(self) -> SelectStatement {
         let mut select = self.select.0;
-        select.cond_where(self.tenant_filter);
-        Ok((select, self.tx.connection().await?))
+        select.cond_where(self.tenant_filter).take()
     }
 }
 
-pub(super) async fn sent(tx: &Transaction, statement: Statement, at_once: bool) -> Result<Vec<QueryResult>> {
-    Ok(if at_once { tx.query_all_at_once(statement).await? } else { tx.query_all_raw(statement).await? })
+impl Tx {
+    async fn sent<E: EntityTrait>(&self, statement: Statement, at_once: bool) -> Result<Vec<QueryResult>> {
+        if at_once {
+            return self.read_at_once(E::default().table_name(), statement).await;
+        }
+        Ok(self.connection().await?.query_all_raw(statement).await?)
+    }
 }
 
 pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
     CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, adds_by_single_statement, begin_deferred,
-    meter, read_single_statement, reads_single_statement, write_single_statement,
+    meter, read_in_text, read_single_statement, reads_single_statement, write_single_statement,
 };
 use rylie_entities::Keyed;
 use sea_orm::{QueryResult, Statement};
@@ -61,6 +61,23 @@ impl Tx {
             let (at, meter) = (later.opened_at, &later.meter);
             decoded::<E>(&read_single_statement(pool, E::TABLE, &statement, at, meter).await?)
         }))
+    }
+
+    /// Sends a read of one table [at once](super::Rows::at_once): in an autocommit unit as its own transaction, and else
+    /// as part of the unit's.
+    pub(super) async fn read_at_once(&self, table: &'static str, statement: Statement) -> Result<Vec<QueryResult>> {
+        // A lock is refused where the transaction is, which knows that it is read-only.
+        let reads = statement.sql.starts_with("SELECT") && !statement.sql.ends_with("FOR UPDATE");
+        let later = self.later.as_ref().filter(|later| reads && later.options.autocommit);
+        if let Some(later) = later.filter(|_| !self.transaction.initialized()) {
+            let (pool, role) = (&self.unit_context.pool, (&self.kind.db_role(), later.options));
+            let alone = read_in_text(pool, role, table, &statement, later.opened_at, &later.meter);
+            if let Some(rows) = Box::pin(alone).await? {
+                later.statements.fetch_add(1, Ordering::Relaxed);
+                return Ok(rows);
+            }
+        }
+        Ok(self.connection().await?.query_all_at_once(statement).await?)
     }
 
     /// Returns whether this unit can add a request through a function: it has not begun, and the function exists.

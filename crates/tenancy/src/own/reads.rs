@@ -62,8 +62,9 @@ impl<'tx, E: RepositoryTable> Table<'tx, E> {
         if !self.order.is_empty() {
             return Err(Error::Invalid { what: "the order", reason: "a walk follows the table's own order" });
         }
-        let filter = self.filter_text()?;
-        self.rows()?.walk(self.direction(), &filter, page).await
+        let (filter, plain) = (self.filter_text()?, self.is_plain());
+        let rows = self.rows()?;
+        if plain { rows.at_once() } else { rows }.walk(self.direction(), &filter, page).await
     }
 
     /// Returns all rows as a stream, in the table's order. It holds one page in memory. It ends after an error, which

@@ -29,6 +29,10 @@ pub(crate) fn is_silence(error: &Error) -> bool {
     matches!(error, Error::Silent)
 }
 
+/// The model's sessions prepare nothing.
+#[derive(Default)]
+pub(crate) struct Prepared;
+
 #[derive(Default)]
 pub(crate) struct Probe;
 

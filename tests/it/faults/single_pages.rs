@@ -1,0 +1,181 @@
+//! Pages in autocommit: each is its own transaction, in one text that may also prepare its statement.
+
+use std::time::Duration;
+
+use rylie_db::prelude::*;
+use rylie_db::repositories::Error;
+use rylie_testkit::{Lost, World};
+use sqlx::{Connection, PgConnection};
+
+use super::{PATIENCE, Scene, To, is_lost_before_commit, request};
+use crate::support::sql::Sql;
+
+impl Scene {
+    async fn page(&self) -> rylie_db::repositories::Result<u64> {
+        let unit = self.store.tenant(&self.scope).read_only().autocommit().await?;
+        Ok(unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total)
+    }
+
+    async fn with_requests(world: &World, to: To) -> Self {
+        let scene = Self::of(world, to).await;
+        let unit = scene.store.tenant(&scene.scope).await.unwrap();
+        for _ in 0..2 {
+            unit.requests().add(request("t")).await.unwrap();
+        }
+        unit.commit().await.unwrap();
+        scene
+    }
+
+    /// Returns the last text of each session of the store in this database, and the states.
+    async fn sessions(&self) -> Vec<(String, String)> {
+        let sql = "SELECT query, state FROM pg_stat_activity \
+                   WHERE datname = current_database() AND application_name = 'rylie' AND pid <> pg_backend_pid()";
+        sqlx::query_as(sql).fetch_all(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
+    }
+}
+
+async fn cancelled_pages_leave_nothing(to: To) {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, to).await;
+    let (mut given_up, mut answered) = (0, 0);
+    for round in 0..150_u64 {
+        scene.proxy.delay_to_server(Duration::from_millis(round % 4));
+        match tokio::time::timeout(Duration::from_millis(3), scene.page()).await {
+            Ok(total) => {
+                assert_eq!(total.unwrap(), 2);
+                answered += 1;
+            }
+            Err(_) => given_up += 1,
+        }
+    }
+    scene.proxy.delay_to_server(Duration::ZERO);
+    assert!(given_up > 10, "{given_up} gave up, {answered} were answered");
+
+    scene.is_whole().await;
+    for _ in 0..20 {
+        assert_eq!(scene.page().await.unwrap(), 2);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let sql = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    assert_eq!(Sql::connect(&scene.url).await.one(sql).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_pages_leave_no_transaction_and_later_ones_are_right() {
+    cancelled_pages_leave_nothing(To::Server).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_pages_behind_a_pooler_leave_no_transaction_and_later_ones_are_right() {
+    cancelled_pages_leave_nothing(To::Pooler).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_died_while_idle_are_replaced() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    scene.is_whole().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let opened = scene.proxy.connections();
+    scene.proxy.sever().await;
+
+    assert_eq!(scene.page().await.unwrap(), 2);
+
+    assert!(scene.proxy.connections() > opened, "no connection was replaced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_that_is_gone_is_a_lost_connection_in_time() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    scene.page().await.unwrap();
+    scene.proxy.lose(Lost::Everything);
+
+    let lost = tokio::time::timeout(PATIENCE, scene.page()).await.unwrap().unwrap_err();
+
+    assert!(is_lost_before_commit(&lost), "{lost:?}");
+    scene.proxy.lose_nothing();
+    scene.is_whole().await;
+    assert_eq!(scene.page().await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_obeys_the_time_limit_of_its_unit() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    let mut locking = PgConnection::connect(&scene.url).await.unwrap();
+    let mut lock = locking.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE \"Request\" IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+
+    let reading =
+        scene.store.tenant(&scene.scope).read_only().statement_timeout(Duration::from_millis(200)).autocommit();
+    let unit = reading.await.unwrap();
+    let late = unit.requests().list(RequestFilter::default(), PageRequest::default()).await;
+
+    assert!(matches!(late, Err(Error::Timeout)), "{late:?}");
+    lock.rollback().await.unwrap();
+    scene.is_whole().await;
+    assert_eq!(scene.page().await.unwrap(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_assumes_the_role_in_its_text_and_is_prepared_once() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    let role = format!(
+        "SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', E'{}'",
+        scene.scope.tenant()
+    );
+
+    let mut texts = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(scene.page().await.unwrap(), 2);
+        texts.extend(scene.sessions().await.into_iter().map(|(text, _)| text).filter(|text| text.starts_with(&role)));
+    }
+
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    assert!(texts[0].contains("; PREPARE rylie_"), "{}", texts[0]);
+    assert!(texts[1..].iter().all(|text| text.contains("; EXECUTE rylie_") && !text.contains("PREPARE")), "{texts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_idle_for_a_second_has_no_prepared_statement_of_ours() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    assert_eq!(scene.page().await.unwrap(), 2);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+
+    assert_eq!(scene.page().await.unwrap(), 2);
+
+    let sessions = scene.sessions().await;
+    let prepared = sessions.iter().filter(|(text, _)| text.contains("PREPARE rylie_")).count();
+    assert_eq!(prepared, 1, "{sessions:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_survives_a_change_of_its_table() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    scene.is_whole().await;
+    for _ in 0..3 {
+        assert_eq!(scene.page().await.unwrap(), 2);
+    }
+    let deferred = async || {
+        let unit = scene.store.tenant(&scene.scope).read_only().deferred().await.unwrap();
+        let page = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
+        page.total + unit.requests().list(RequestFilter::default(), PageRequest::new(1, 0)).await.unwrap().total
+    };
+    assert_eq!(deferred().await, 4);
+
+    // The result of the prepared statement changes its type, so the server refuses it.
+    let mut sql = PgConnection::connect(&scene.url).await.unwrap();
+    sqlx::raw_sql("ALTER TABLE \"Request\" ALTER COLUMN \"contentUrl\" TYPE varchar(4000)")
+        .execute(&mut sql)
+        .await
+        .unwrap();
+
+    assert_eq!(deferred().await, 4);
+    for _ in 0..20 {
+        assert_eq!(scene.page().await.unwrap(), 2);
+    }
+}
