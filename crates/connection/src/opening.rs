@@ -63,6 +63,12 @@ pub fn adds_by_single_statement(pool: &Pool, options: UnitOptions) -> bool {
     pool.adds_by_single_statement(options)
 }
 
+/// Returns whether a unit of [`DbRole::Session`] can begin.
+#[must_use]
+pub fn holds_sessions(pool: &Pool) -> bool {
+    pool.holds_sessions()
+}
+
 /// Starts the count of an autocommit unit, of a tenant if it has one; see [`Pool::tenant_units`].
 #[must_use]
 pub fn meter(pool: &Pool, tenant: Option<&str>, at: CallSite) -> UnitMeter {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use sea_orm::DbBackend;
+use sea_orm::prelude::ChronoDateTimeUtc;
 use sqlx::{Postgres, Sqlite};
 
 use crate::bounds::Bounds;
@@ -46,6 +47,8 @@ pub struct Pool {
     signs_in_through_function: Arc<AtomicBool>,
     /// Whether the function that adds a request in one round trip exists.
     adds_through_function: Arc<AtomicBool>,
+    /// Whether the function that checks a session exists.
+    holds_sessions: Arc<AtomicBool>,
     /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
@@ -95,12 +98,42 @@ pub(super) use asked;
 pub enum DbRole<'a> {
     /// The rows of this tenant.
     Tenant(&'a str),
+    /// The same, after a check that a session still belongs to the user.
+    Session(HeldSession<'a>),
     /// Identities, before the tenant is known.
     Identity,
     /// All tenants' rows.
     Platform,
     /// The audit log, for verification.
     Audit(Auditing),
+}
+
+/// A session and the user to whom it belonged before.
+#[derive(Clone, Copy)]
+pub struct HeldSession<'a> {
+    /// The SHA-256 of the session's token, in hexadecimal digits.
+    pub digest: &'a str,
+    /// The user's id.
+    pub user: &'a str,
+    /// The label of the user's role.
+    pub role: &'a str,
+    /// The user's agency, if any.
+    pub agency: Option<&'a str>,
+    /// The user's tenant.
+    pub tenant: &'a str,
+    /// The time at which the session must not have expired.
+    pub at: ChronoDateTimeUtc,
+}
+
+impl DbRole<'_> {
+    /// Returns the tenant of the rows.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        match self {
+            Self::Tenant(tenant) => Some(tenant),
+            Self::Session(session) => Some(session.tenant),
+            Self::Identity | Self::Platform | Self::Audit(_) => None,
+        }
+    }
 }
 
 /// How the audit log is read for verification.
@@ -152,7 +185,7 @@ impl Pool {
         let endpoint = Arc::new(endpoint);
         let (row_level_security, platform_closed) = (Arc::default(), Arc::default());
         let (reads_through_functions, signs_in_through_function) = (Arc::default(), Arc::default());
-        let (adds_through_function, shared) = (Arc::default(), Arc::default());
+        let (adds_through_function, holds_sessions, shared) = (Arc::default(), Arc::default(), Arc::default());
         let holders = Holders::default();
         let pool = Self {
             inner,
@@ -164,6 +197,7 @@ impl Pool {
             reads_through_functions,
             signs_in_through_function,
             adds_through_function,
+            holds_sessions,
             shared,
             holders,
             costs: UnitCosts::default(),
@@ -205,13 +239,14 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(cache) = &self.inner {
             let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
-            let [by_id, sign_in, add] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+            let [by_id, sign_in, add, hold] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
             let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
             self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
             self.reads_through_functions.store(by_id, Ordering::Relaxed);
             self.signs_in_through_function.store(sign_in, Ordering::Relaxed);
             self.adds_through_function.store(add, Ordering::Relaxed);
+            self.holds_sessions.store(hold, Ordering::Relaxed);
             self.shared.store(shared, Ordering::Relaxed);
         }
         Ok(())
@@ -301,6 +336,11 @@ impl Pool {
     #[must_use]
     pub fn statement_loops(&self) -> Vec<StatementLoop> {
         self.costs.loops()
+    }
+
+    /// Returns whether a unit can begin with a check of its session.
+    pub(crate) fn holds_sessions(&self) -> bool {
+        self.has_row_level_security() && self.holds_sessions.load(Ordering::Relaxed)
     }
 
     /// Counts units with those of another pool.

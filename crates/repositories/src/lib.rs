@@ -32,13 +32,13 @@ pub use reading::Reading;
 pub use store::{
     AddRequest, AddingRequest, Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities,
     OfOneTenant, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening,
-    SigningIn, Store, StoreExt, TenantAccess,
+    ReadingAs, SigningIn, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit, Unit};
 
 // The parts of a unit of work that callers need. The types that send statements are not exported.
 pub use rylie_tenancy::{
-    BulkOutcome, CallSite, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest,
+    BulkOutcome, CallSite, Confirmed, ConnectionError, Cursor, Error, Fault, Grant, Holder, KeysetPage, KeysetRequest,
     LogPosition, Page, PageItem, PageRequest, Pool, PoolOptions, Progress, Reach, ReplicaStatus, Replicas, Result,
     Retry, Retryable, RowStream, Savepoint, Server, SignedInUser, StatementLoop, StoredMarker, Table, TenantScope,
     TenantUnits, UnitOptions, retry, stream_of,

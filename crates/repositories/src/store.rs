@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_audit::Origin;
-use rylie_entities::Env;
+use rylie_entities::{Env, Token};
 use rylie_tenancy::{CursorKeys, Opener};
 
 use crate::audit::AuditReader;
@@ -25,14 +25,14 @@ use crate::tx::Tx;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
 use crate::unit_context::UnitContext;
 use crate::usage::Quotas;
-use crate::{CallSite, Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
+use crate::{CallSite, Confirmed, Error, Grant, Pool, Replicas, Result, SignedInUser, TenantScope, UnitOptions};
 
 pub use access::{Credential, TenantAccess};
 #[cfg(feature = "mock")]
 pub use mock::MockStore;
 pub use open::{
     AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOneTenant, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, StoreExt,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, ReadingAs, SigningIn, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -91,6 +91,19 @@ pub trait Store: Send + Sync {
     ) -> Result<RequestWithTasks> {
         let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
         requests::add_in_unit(unit, new, tasks, recorded).await
+    }
+
+    /// Returns a unit for [`StoreExt::read_as`] of the user to whom a token belonged when it was last looked up, with
+    /// the answer whether a read has confirmed it. By default `None`, and always without the check of a session in the
+    /// unit's reads. No round trip.
+    fn open_tenant_of_known(
+        &self,
+        token: &Token,
+        origin: &Origin,
+        opened_at: CallSite,
+    ) -> Option<(TenantAccess, Confirmed)> {
+        let _ = (token, origin, opened_at);
+        None
     }
 
     /// Signs in, and opens a unit on the user's tenant. By default with the two other methods, one after the other.
@@ -273,6 +286,12 @@ impl Store for DatabaseStore {
     ) -> Result<RequestWithTasks> {
         let unit = self.unit(self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?);
         requests::add_and_commit(unit, new, tasks, recorded).await
+    }
+
+    fn open_tenant_of_known(&self, token: &Token, origin: &Origin, at: CallSite) -> Option<(TenantAccess, Confirmed)> {
+        let (unit, confirmed) = self.opener.tenant_of_known(token, origin, at)?;
+        let scope = unit.scope()?.clone();
+        Some((TenantAccess::new(scope, Box::new(self.unit(unit))), confirmed))
     }
 
     async fn open_tenant_of(

@@ -268,6 +268,8 @@ impl From<ConnectionError> for Error {
             }
             ConnectionError::Invalid { what, reason } => Self::Invalid { what, reason },
             ConnectionError::NoPlatform => Self::NoPlatform,
+            // The code of `rylie_hold_session`.
+            ConnectionError::Database(fault) if fault.has_code(&["RY401"]) => Self::NotSignedIn,
             ConnectionError::ForeignFile => Self::ForeignFile,
             ConnectionError::PoolExhausted { waited, size, in_use, waiting, longest } => {
                 Self::PoolExhausted { waited, size, in_use, waiting, longest }

@@ -224,6 +224,10 @@ impl Tx {
     }
 
     fn record_refusals(&self) -> Option<JoinHandle<()>> {
+        // A user whom nothing has confirmed is not known to have tried it.
+        if self.is_unconfirmed() {
+            return None;
+        }
         self.refusals.record(&self.kind, &self.caller, &self.unit_context)
     }
 

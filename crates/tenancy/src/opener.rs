@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use rylie_audit::{Action, Actor, Event, Origin};
-use rylie_connection::{CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing, begin, begin_on_replica};
+use rylie_connection::{
+    CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing, begin, begin_on_replica, holds_sessions,
+};
 use rylie_entities::{Env, Token};
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
 use crate::filter::{AuditSwitch, BeginLater, Caller, Tx, UnitContext, UnitKind, session_user};
 use crate::grant::Grant;
+use crate::known_sessions::{Confirmed, KnownSessions};
 use crate::scope::{SignedInUser, TenantScope};
 
 /// Opens the units of work of one database. Cheap to clone.
@@ -22,6 +25,7 @@ pub struct Opener {
     env: Arc<dyn Env>,
     audit: Arc<AuditSwitch>,
     cursors: Arc<CursorKeys>,
+    sessions: Arc<KnownSessions>,
 }
 
 impl Opener {
@@ -29,7 +33,8 @@ impl Opener {
     /// unit gets other keys ([`Tx::with_cursors`]).
     #[must_use]
     pub fn new(pool: Pool, env: Arc<dyn Env>) -> Self {
-        Self { pool, platform: None, replicas: None, env, audit: Arc::default(), cursors: Arc::default() }
+        let (audit, cursors, sessions) = (Arc::default(), Arc::default(), Arc::default());
+        Self { pool, platform: None, replicas: None, env, audit, cursors, sessions }
     }
 
     /// Sets a pool with another login for platform and operations units; the login of `pool` then needs no right to
@@ -83,7 +88,29 @@ impl Opener {
     ///
     /// Fails with [`Error::Invalid`] if the user's row has another tenant than the user's.
     pub async fn session_user(&self, token: &Token, at: CallSite) -> Result<Option<Option<SignedInUser>>> {
-        session_user(&self.pool, token, self.env.now().into(), at).await
+        let found = session_user(&self.pool, token, self.env.now().into(), at).await?;
+        if let Some(user) = &found
+            && holds_sessions(&self.pool)
+        {
+            self.sessions.found(token, user.as_ref());
+        }
+        Ok(found)
+    }
+
+    /// Opens a read-only unit in autocommit for the user to whom a token belonged when it was last looked up here, or
+    /// returns `None`. Each of its reads fails unless the token still belongs to this user, with the same role and
+    /// tenant. No round trip.
+    #[must_use]
+    pub fn tenant_of_known(&self, token: &Token, origin: &Origin, at: CallSite) -> Option<(Tx, Confirmed)> {
+        if !holds_sessions(&self.pool) {
+            return None;
+        }
+        let (user, session) = self.sessions.get(token, self.env.now().into())?;
+        let (scope, confirmed) = (TenantScope::of(&user, origin.clone()), session.confirmed.clone());
+        let later = BeginLater::new(&self.pool, scope.tenant().as_str(), UnitOptions::autocommit(), at);
+        let caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };
+        let context = self.unit_context(&self.pool);
+        Some((Tx::begun_later(later.holding(session), UnitKind::Tenant(scope), caller, context), confirmed))
     }
 
     /// Opens a unit on identities, before the tenant is known.
@@ -144,7 +171,7 @@ impl Opener {
         tracing::trace!(%at, "opening a unit");
         let pool = match db_role {
             DbRole::Platform | DbRole::Audit(_) => self.platform_pool(),
-            DbRole::Tenant(_) | DbRole::Identity => &self.pool,
+            DbRole::Tenant(_) | DbRole::Session(_) | DbRole::Identity => &self.pool,
         };
         let transaction = match self.begin_on_replica(&db_role, options, at).await {
             Some(transaction) => transaction,

@@ -26,6 +26,7 @@ mod moves;
 mod observability;
 mod overviews;
 mod platform;
+mod reading_as;
 mod reencryption;
 mod requests;
 mod retention;

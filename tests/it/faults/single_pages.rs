@@ -10,17 +10,23 @@ use sqlx::{Connection, PgConnection};
 use super::{PATIENCE, Scene, To, is_lost_before_commit, request};
 use crate::support::sql::Sql;
 
+/// Other requests of a scene are pending.
+fn completed() -> RequestFilter {
+    RequestFilter { status: Some(RequestStatus::Completed), ..Default::default() }
+}
+
 impl Scene {
     async fn page(&self) -> rylie_db::repositories::Result<u64> {
         let unit = self.store.tenant(&self.scope).read_only().autocommit().await?;
-        Ok(unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total)
+        Ok(unit.requests().list(completed(), PageRequest::default()).await?.total)
     }
 
     async fn with_requests(world: &World, to: To) -> Self {
         let scene = Self::of(world, to).await;
         let unit = scene.store.tenant(&scene.scope).await.unwrap();
         for _ in 0..2 {
-            unit.requests().add(request("t")).await.unwrap();
+            let id = unit.requests().add(request("t")).await.unwrap().id;
+            unit.requests().set_status(&id, RequestStatus::Completed).await.unwrap();
         }
         unit.commit().await.unwrap();
         scene
@@ -29,7 +35,7 @@ impl Scene {
     /// Returns the last text of each session of the store in this database, and the states.
     async fn sessions(&self) -> Vec<(String, String)> {
         let sql = "SELECT query, state FROM pg_stat_activity \
-                   WHERE datname = current_database() AND application_name = 'rylie' AND pid <> pg_backend_pid()";
+                   WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()";
         sqlx::query_as(sql).fetch_all(&mut PgConnection::connect(&self.url).await.unwrap()).await.unwrap()
     }
 }
@@ -110,7 +116,7 @@ async fn a_page_obeys_the_time_limit_of_its_unit() {
     let reading =
         scene.store.tenant(&scene.scope).read_only().statement_timeout(Duration::from_millis(200)).autocommit();
     let unit = reading.await.unwrap();
-    let late = unit.requests().list(RequestFilter::default(), PageRequest::default()).await;
+    let late = unit.requests().list(completed(), PageRequest::default()).await;
 
     assert!(matches!(late, Err(Error::Timeout)), "{late:?}");
     lock.rollback().await.unwrap();
@@ -124,7 +130,7 @@ async fn a_page_assumes_the_role_in_its_text_and_is_prepared_once() {
     let scene = Scene::with_requests(&world, To::Server).await;
     let role = format!(
         "SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', E'{}'",
-        scene.scope.tenant()
+        scene.scope.tenant().as_str()
     );
 
     let mut texts = Vec::new();
@@ -162,10 +168,9 @@ async fn a_page_survives_a_change_of_its_table() {
     }
     let deferred = async || {
         let unit = scene.store.tenant(&scene.scope).read_only().deferred().await.unwrap();
-        let page = unit.requests().list(RequestFilter::default(), PageRequest::default()).await.unwrap();
-        page.total + unit.requests().list(RequestFilter::default(), PageRequest::new(1, 0)).await.unwrap().total
+        unit.requests().list(completed(), PageRequest::default()).await.unwrap().total
     };
-    assert_eq!(deferred().await, 4);
+    assert_eq!(deferred().await, 2);
 
     // The result of the prepared statement changes its type, so the server refuses it.
     let mut sql = PgConnection::connect(&scene.url).await.unwrap();
@@ -174,8 +179,52 @@ async fn a_page_survives_a_change_of_its_table() {
         .await
         .unwrap();
 
-    assert_eq!(deferred().await, 4);
+    assert_eq!(deferred().await, 2);
     for _ in 0..20 {
         assert_eq!(scene.page().await.unwrap(), 2);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_stands_in_no_text_of_its_reads() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    let unit = scene.store.identity().await.unwrap();
+    let token = unit.sessions().begin(&scene.user, scene.now + chrono::TimeDelta::days(1)).await.unwrap();
+    unit.commit().await.unwrap();
+    let list = async |unit: TenantAccess| unit.requests().list(completed(), PageRequest::default()).await;
+
+    let mut checks = 0;
+    for _ in 0..3 {
+        assert_eq!(scene.store.read_as(&token, Origin::default(), list).await.unwrap().total, 2);
+        for (text, _) in scene.sessions().await {
+            assert!(!text.contains(token.expose()), "{text}");
+            checks += u32::from(text.starts_with("SELECT public.rylie_hold_session("));
+        }
+    }
+    assert!(checks >= 2, "{checks} texts check the session");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancelled_reads_of_a_token_leave_nothing_and_later_ones_are_right() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    let unit = scene.store.identity().await.unwrap();
+    let token = unit.sessions().begin(&scene.user, scene.now + chrono::TimeDelta::days(1)).await.unwrap();
+    unit.commit().await.unwrap();
+    let list = async |unit: TenantAccess| unit.requests().list(completed(), PageRequest::default()).await;
+    let mut given_up = 0;
+    for round in 0..100_u64 {
+        scene.proxy.delay_to_server(Duration::from_millis(round % 4));
+        let reading = scene.store.read_as(&token, Origin::default(), list);
+        match tokio::time::timeout(Duration::from_millis(3), reading).await {
+            Ok(page) => assert_eq!(page.unwrap().total, 2),
+            Err(_) => given_up += 1,
+        }
+    }
+    scene.proxy.delay_to_server(Duration::ZERO);
+    assert!(given_up > 10, "{given_up} gave up");
+
+    scene.is_whole().await;
+    assert_eq!(scene.store.read_as(&token, Origin::default(), list).await.unwrap().total, 2);
 }

@@ -51,6 +51,49 @@ async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
     let sign_in = "SELECT id FROM rylie_signed_in('any', '2000-01-01')";
     assert_eq!(stranger.rows(sign_in).await, Err(DENIED.to_owned()));
     assert_eq!(stranger.rows(&add("a1", "ann", "ann")).await, Err(DENIED.to_owned()));
+    let hold = "SELECT rylie_hold_session('any', 'ann', 'USER', NULL, 'a1', '2000-01-01')";
+    assert_eq!(stranger.rows(hold).await, Err(DENIED.to_owned()));
+}
+
+/// Each value of the check is one that the session's row and its user's must have.
+#[tokio::test]
+async fn a_session_holds_only_for_its_token_its_time_and_its_user_as_the_user_is() {
+    let world = World::postgres().await.unwrap();
+    let agency = world.agency().await.unwrap();
+    let (ann, other) = (agency.user().await.unwrap(), agency.user().await.unwrap());
+    let mut raw = Raw::connect(world.url()).await;
+    let digest = async |raw: &mut Raw, token: &str| {
+        raw.rows(&format!("SELECT encode(sha256('{token}'::bytea), 'hex')")).await.unwrap().remove(0)
+    };
+    let (hers, others) = (digest(&mut raw, ann.session.expose()).await, digest(&mut raw, other.session.expose()).await);
+    let (user, agency) = (ann.user.id.to_string(), agency.agency.id.to_string());
+    let (role, at) = ("USER".to_owned(), "2000-01-01".to_owned());
+    let holds = [&hers, &user, &role, &agency, &agency, &at].map(Clone::clone);
+    let call = |[digest, user, role, agency, tenant, at]: &[String; 6]| {
+        format!(
+            "SELECT rylie_hold_session('{digest}', '{user}', '{role}', nullif('{agency}', ''), '{tenant}', '{at}')::text"
+        )
+    };
+    let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''))";
+    let before = raw.rows(state).await.unwrap();
+    assert_eq!(raw.rows(&call(&holds)).await, Ok(vec![String::new()]));
+
+    let wrong = [
+        (0, vec![others, String::new(), hers.to_uppercase()]),
+        (1, vec![other.user.id.to_string(), String::new()]),
+        (2, vec!["AGENCY_ADMIN".to_owned(), "SUPER_ADMIN".to_owned(), String::new()]),
+        (3, vec![String::new(), "another".to_owned()]),
+        (4, vec![String::new(), "another".to_owned(), user]),
+        (5, vec!["2999-01-01".to_owned(), "infinity".to_owned()]),
+    ];
+    for (place, values) in wrong {
+        for value in values {
+            let mut call_of = holds.clone();
+            call_of[place] = value;
+            assert_eq!(raw.rows(&call(&call_of)).await, Err("RY401".to_owned()), "{call_of:?}");
+        }
+    }
+    assert_eq!(raw.rows(state).await.unwrap(), before);
 }
 
 /// Calls the function that adds a request of this owner. Its JSON names Bob and his agency.
@@ -140,7 +183,7 @@ async fn without_the_functions_a_transaction_serves() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request").await;
+    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session").await;
     let database = world.connect_again(1).await.unwrap();
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
@@ -150,4 +193,8 @@ async fn without_the_functions_a_transaction_serves() {
     let new = NewRequest::new("t", RequestKind::Page);
     let made = database.store().add_request(&agency.scope(), new, Vec::new()).await.unwrap();
     assert_eq!(agency.unit().await.unwrap().requests().get(&made.request.id).await.unwrap(), made.request);
+    for _ in 0..2 {
+        let get = async |unit: TenantAccess| unit.requests().get(&request.id).await;
+        assert_eq!(database.store().read_as(&agency.admin.session, Origin::default(), get).await.unwrap(), request);
+    }
 }

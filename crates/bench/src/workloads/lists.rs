@@ -31,8 +31,8 @@ pub(crate) async fn of_a_token(name: &str, callers: usize) -> Result<()> {
         let (store, tokens) = (Arc::clone(&store), Arc::clone(&tokens));
         async move {
             let token = &tokens[place(number, tokens.len())];
-            let unit = store.tenant_of(token, Origin::default()).read_only().autocommit().await?;
-            let page = unit.requests().list(completed(), PageRequest::new(50, 0)).await?;
+            let read = async |unit: TenantAccess| unit.requests().list(completed(), PageRequest::new(50, 0)).await;
+            let page = store.read_as(token, Origin::default(), read).await?;
             if page.items.len() == 50 && page.total >= 50 { Ok(()) } else { Err("the page is incomplete".into()) }
         }
     })

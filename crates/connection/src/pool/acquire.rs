@@ -124,7 +124,8 @@ impl Pool {
         at: CallSite,
         meter: &UnitMeter,
     ) -> Result<Option<Vec<QueryResult>>> {
-        if let Some(SingleStatement::Plainly) = self.reads_single_statement(options) {
+        let holds = matches!(db_role, DbRole::Session(_));
+        if !holds && let Some(SingleStatement::Plainly) = self.reads_single_statement(options) {
             return self.read_single_statement(table, statement, at, meter).await.map(Some);
         }
         let Inner::Postgres(cache) = &self.inner else { return Ok(None) };
@@ -188,8 +189,7 @@ impl Pool {
         db_role: &DbRole<'_>,
         at: CallSite,
     ) -> Transaction {
-        let tenant = if let DbRole::Tenant(tenant) = db_role { Some(*tenant) } else { None };
-        let transaction = transaction.held_by(holder).metered_by(self.costs.meter(tenant, at));
+        let transaction = transaction.held_by(holder).metered_by(self.costs.meter(db_role.tenant(), at));
         transaction.keeping_statements(!self.options.behind_pooler).on(self.server)
     }
 
@@ -197,7 +197,11 @@ impl Pool {
     fn batch(&self, db_role: &DbRole<'_>, options: UnitOptions) -> Batch {
         let row_level_security = self.has_row_level_security();
         let mut text = postgres::assume(db_role, row_level_security, self.options.behind_pooler);
-        let mut rows = usize::from(row_level_security && matches!(db_role, DbRole::Tenant(_)));
+        let mut rows = match db_role {
+            DbRole::Tenant(_) if row_level_security => 1,
+            DbRole::Session(_) if row_level_security => 2,
+            _ => 0,
+        };
         if self.server != Server::Primary {
             text.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
             rows += 1;

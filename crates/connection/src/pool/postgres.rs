@@ -11,7 +11,7 @@ use crate::cache::GOODBYE_WITHIN;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, Result};
 use crate::log_position::LogPosition;
-use crate::pool::{Auditing, AuditingRole, DbRole};
+use crate::pool::{Auditing, AuditingRole, DbRole, HeldSession};
 use crate::pool_options::PoolOptions;
 use crate::prepared::DEALLOCATE;
 use crate::unit_options::Access;
@@ -169,20 +169,21 @@ const AUDIT_LOG: [&str; 5] = [
     "public.rylie_audit_pending",
 ];
 
-/// Returns whether the functions exist that take one round trip: a tenant's rows by id, a session by its token, and
-/// adding a request.
-pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 3]> {
+/// Returns whether the functions exist that save round trips: a tenant's rows by id, a session by its token, adding a
+/// request, and checking a session.
+pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 4]> {
     // They run as the login, so only functions of the tables' owner are accepted.
     let sql = "SELECT count(*) FILTER (WHERE use = 'by id') = 2, count(*) FILTER (WHERE use = 'sign in') = 1, \
-               count(*) FILTER (WHERE use = 'add') = 1 \
+               count(*) FILTER (WHERE use = 'add') = 1, count(*) FILTER (WHERE use = 'hold') = 1 \
                FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request', 'by id'), \
                ('rylie_tasks_by_id(text, text[])', 'Task', 'by id'), \
                ('rylie_signed_in(text, timestamp)', 'Session', 'sign in'), \
-               ('rylie_add_request(text, text, text, boolean, text, text, text)', 'Request', 'add')) f (name, \"table\", use) \
+               ('rylie_add_request(text, text, text, boolean, text, text, text)', 'Request', 'add'), \
+               ('rylie_hold_session(text, text, text, text, text, timestamp)', 'Session', 'hold')) f (name, \"table\", use) \
                JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name) AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     let row = sqlx::raw_sql(sql).fetch_one(&mut *conn).await?;
-    Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?])
+    Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?])
 }
 
 /// Returns the statement that begins a transaction.
@@ -199,11 +200,8 @@ pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pool
     let mut assume = match db_role {
         DbRole::Audit(auditing) => read_audit_log(*auditing),
         _ if !row_level_security => String::new(),
-        // One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
-        DbRole::Tenant(tenant) => {
-            let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
-            [set, &literal(tenant), ", true)"].concat()
-        }
+        DbRole::Tenant(tenant) => assume_tenant(tenant),
+        DbRole::Session(session) => [hold(session), assume_tenant(session.tenant)].concat(),
         DbRole::Identity => "; SET LOCAL ROLE rylie_identity".to_owned(),
         DbRole::Platform => "; SET LOCAL ROLE rylie_platform".to_owned(),
     };
@@ -212,6 +210,21 @@ pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pool
         assume.push_str(SEARCH_PATH);
     }
     assume
+}
+
+/// One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.
+fn assume_tenant(tenant: &str) -> String {
+    let set = "; SELECT set_config('role', 'rylie_tenant', true), set_config('rylie.tenant', ";
+    [set, &literal(tenant), ", true)"].concat()
+}
+
+/// Returns the statement that fails unless the session holds.
+fn hold(session: &HeldSession<'_>) -> String {
+    let HeldSession { digest, user, role, agency, tenant, at } = session;
+    let [digest, user, role, tenant] = [digest, user, role, tenant].map(|text| literal(text));
+    let agency = agency.map_or_else(|| "NULL".to_owned(), literal);
+    let at = at.format("%Y-%m-%dT%H:%M:%S%.6f");
+    format!("; SELECT public.rylie_hold_session({digest}, {user}, {role}, {agency}, {tenant}, '{at}'::timestamp)")
 }
 
 /// Returns the statements that follow the `BEGIN` of a verification. They need no snapshot, so the tables are locked before

@@ -74,6 +74,57 @@ pub trait StoreExt: Store {
         OpenUnit::new(self, OfCredential { credential: credential.into(), origin }, Location::caller())
     }
 
+    /// Signs in, and reads in a unit [in autocommit](OpenReadOnly::autocommit()) of the user's tenant, on the primary.
+    ///
+    /// On PostgreSQL, a session that this process has looked up before takes no round trip of its own: a page of a list
+    /// is then one round trip instead of two. The unit begins for the user whom the session had. Each read checks in its
+    /// transaction that the session has not expired or ended, and that user, role and tenant are the same. If no read
+    /// shows that, `work` runs again after a lookup, so it should only read. An error of `work` is returned only for a
+    /// confirmed user.
+    ///
+    /// Fails with [`Error::NotSignedIn`] if the token is unknown or has expired, and as `work` does. The server shows the
+    /// SHA-256 of the token to its administrators, not the token.
+    ///
+    /// ```
+    /// # use rylie_repositories::{Error, Page, PageRequest, RequestFilter, Result, Store, StoreExt};
+    /// # use rylie_audit::Origin;
+    /// # use rylie_entities::{Request, Token};
+    /// # async fn example(store: &dyn Store, token: Token) -> Result<Page<Request>> {
+    /// store
+    ///     .read_as(&token, Origin::default(), |unit| async move {
+    ///         unit.requests().list(RequestFilter::default(), PageRequest::default()).await
+    ///     })
+    ///     .await
+    /// # }
+    /// ```
+    #[track_caller]
+    fn read_as<'a, T, E, F, Fut>(
+        &'a self,
+        credential: impl Into<Credential>,
+        origin: Origin,
+        work: F,
+    ) -> ReadingAs<'a, T, E>
+    where
+        F: Fn(TenantAccess) -> Fut + Send + Sync + 'a,
+        Fut: Future<Output = std::result::Result<T, E>> + Send,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        let (credential, at) = (credential.into(), Location::caller());
+        Box::pin(async move {
+            if let Credential::Session(token) = &credential
+                && let Some((access, confirmed)) = self.open_tenant_of_known(token, &origin, at)
+            {
+                let done = work(access).await;
+                if confirmed.get() {
+                    return done;
+                }
+            }
+            let options = UnitOptions::autocommit().on_primary();
+            work(self.open_tenant_of(&credential, origin, options, at).await?).await
+        })
+    }
+
     /// Creates a request and its tasks in a tenant unit of its own, and commits it. On PostgreSQL one round trip, where
     /// a unit takes three, or four with the record. Behind a pooler it takes those of a unit.
     ///
@@ -231,6 +282,9 @@ impl<'a, S: Store + ?Sized, K: Openable<'a>> IntoFuture for OpenReadOnly<'a, S, 
         self.0.into_future()
     }
 }
+
+/// The future of [`StoreExt::read_as`].
+pub type ReadingAs<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T, E>> + Send + 'a>>;
 
 /// The future of [`StoreExt::signed_in`].
 pub type SigningIn<'a> = Pin<Box<dyn Future<Output = Result<Option<SignedInUser>>> + Send + 'a>>;

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
-    CallSite, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, adds_by_single_statement, begin_deferred,
-    meter, read_in_text, read_single_statement, reads_single_statement, write_single_statement,
+    CallSite, DbRole, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, adds_by_single_statement, begin,
+    begin_deferred, meter, read_in_text, read_single_statement, reads_single_statement, write_single_statement,
 };
 use rylie_entities::Keyed;
 use sea_orm::{QueryResult, Statement};
@@ -13,6 +13,8 @@ use sea_orm::{QueryResult, Statement};
 use super::rows::decoded;
 use crate::error::{Error, Result};
 use crate::filter::Tx;
+use crate::known_sessions::Session;
+use crate::scope::SignedInUser;
 
 /// The options of a unit that begins its transaction when a statement needs it.
 pub(crate) struct BeginLater {
@@ -20,11 +22,19 @@ pub(crate) struct BeginLater {
     opened_at: CallSite,
     statements: AtomicU64,
     meter: UnitMeter,
+    /// The session that each transaction checks.
+    session: Option<Session>,
 }
 
 impl BeginLater {
     pub(crate) fn new(pool: &Pool, tenant: &str, options: UnitOptions, opened_at: CallSite) -> Self {
-        Self { options, opened_at, statements: AtomicU64::default(), meter: meter(pool, Some(tenant), opened_at) }
+        let (statements, meter) = (AtomicU64::default(), meter(pool, Some(tenant), opened_at));
+        Self { options, opened_at, statements, meter, session: None }
+    }
+
+    /// Checks a session in each transaction.
+    pub(crate) fn holding(self, session: Session) -> Self {
+        Self { session: Some(session), ..self }
     }
 
     /// Returns how many single statements were sent.
@@ -38,7 +48,24 @@ type Reading<F> = Pin<Box<F>>;
 
 impl Tx {
     pub(super) async fn begin_late(&self, later: &BeginLater) -> Result<Transaction> {
-        Ok(begin_deferred(&self.unit_context.pool, &self.kind.db_role(), later.options, later.opened_at).await?)
+        let (pool, options, at) = (&self.unit_context.pool, later.options, later.opened_at);
+        let Some((user, session)) = self.held_session() else {
+            return Ok(begin_deferred(pool, &self.kind.db_role(), options, at).await?);
+        };
+        // At once: the unit's user is confirmed when it has begun.
+        let begun = begin(pool, &DbRole::Session(session.of(user)), options, at).await?;
+        session.confirmed.set();
+        Ok(begun)
+    }
+
+    /// Returns the session that this unit checks, and its user.
+    fn held_session(&self) -> Option<(&SignedInUser, &Session)> {
+        Some((self.scope()?.user(), self.later.as_ref()?.session.as_ref()?))
+    }
+
+    /// Returns whether nothing has confirmed this unit's user.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.held_session().is_some_and(|(_, session)| !session.confirmed.get())
     }
 
     /// Returns the rows with these keys that are not soft-deleted and within this unit's reach, or `None` if reading
@@ -47,7 +74,7 @@ impl Tx {
         &self,
         ids: &[impl ToString],
     ) -> Option<Reading<impl Future<Output = Result<Vec<E::Model>>> + Send>> {
-        let later = self.later.as_ref().filter(|later| later.options.autocommit)?;
+        let later = self.later.as_ref().filter(|later| later.options.autocommit && later.session.is_none())?;
         if self.transaction.initialized() {
             return None;
         }
@@ -70,9 +97,14 @@ impl Tx {
         let reads = statement.sql.starts_with("SELECT") && !statement.sql.ends_with("FOR UPDATE");
         let later = self.later.as_ref().filter(|later| reads && later.options.autocommit);
         if let Some(later) = later.filter(|_| !self.transaction.initialized()) {
-            let (pool, role) = (&self.unit_context.pool, (&self.kind.db_role(), later.options));
+            let held = self.held_session();
+            let role = held.map_or_else(|| self.kind.db_role(), |(user, session)| DbRole::Session(session.of(user)));
+            let (pool, role) = (&self.unit_context.pool, (&role, later.options));
             let alone = read_in_text(pool, role, table, &statement, later.opened_at, &later.meter);
             if let Some(rows) = Box::pin(alone).await? {
+                if let Some((_, session)) = held {
+                    session.confirmed.set();
+                }
                 later.statements.fetch_add(1, Ordering::Relaxed);
                 return Ok(rows);
             }
