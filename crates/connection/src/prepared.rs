@@ -1,7 +1,7 @@
 //! Statements that are prepared by name on a connection.
 //!
 //! The driver prepares a statement that it sends alone. These run inside the text that begins a unit or is its own
-//! transaction, so they have names of our own. The server then parses and plans a statement once, not for every unit.
+//! transaction, so this crate names them. The server then parses and plans a statement once, not for every unit.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

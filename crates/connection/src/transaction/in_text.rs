@@ -66,7 +66,7 @@ impl Text {
     }
 }
 
-/// Returns whether a prepared statement no longer fits its table, or somebody deallocated it.
+/// Returns whether a prepared statement no longer fits its table, or was deallocated.
 fn is_stale(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| matches!(&*code, "0A000" | "26000"))

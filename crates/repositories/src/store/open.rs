@@ -76,7 +76,7 @@ pub trait StoreExt: Store {
 
     /// Signs in, and reads in a unit [in autocommit](OpenReadOnly::autocommit()) of the user's tenant, on the primary.
     ///
-    /// On PostgreSQL, a session that this process has looked up before takes no round trip of its own: a page of a list
+    /// On PostgreSQL, a session that this process has looked up before takes no separate round trip: a page of a list
     /// is then one round trip instead of two. The unit begins for the user whom the session had. Each read checks in its
     /// transaction that the session has not expired or ended, and that user, role and tenant are the same. If no read
     /// shows that, `work` runs again after a lookup, so it should only read. An error of `work` is returned only for a
