@@ -111,6 +111,8 @@ pub enum DbRole<'a> {
 /// A session and the user to whom it belonged before.
 #[derive(Clone, Copy)]
 pub struct HeldSession<'a> {
+    /// The session's id.
+    pub session: &'a str,
     /// The SHA-256 of the session's token, in hexadecimal digits.
     pub digest: &'a str,
     /// The user's id.

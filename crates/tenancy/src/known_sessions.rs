@@ -10,44 +10,44 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::digest::{SHA256, digest};
 use rylie_connection::HeldSession;
-use rylie_entities::{AgencyId, Timestamp, Token};
+use rylie_entities::{AgencyId, SessionId, Timestamp, Token};
 
 use crate::scope::SignedInUser;
 
 /// The most users that are kept. Beyond it all are forgotten, and looked up again.
 const MOST: usize = 10_000;
 
-/// Users by the SHA-256 of their session's token.
+/// Users and sessions by the SHA-256 of the session's token.
 #[derive(Default)]
-pub(crate) struct KnownSessions(Mutex<HashMap<[u8; 32], SignedInUser>>);
+pub(crate) struct KnownSessions(Mutex<HashMap<[u8; 32], (SignedInUser, SessionId)>>);
 
 impl KnownSessions {
     /// Returns the user of a token, and the session to check.
     pub(crate) fn get(&self, token: &Token, at: Timestamp) -> Option<(SignedInUser, Session)> {
         let digest = sha256(token);
-        let user = self.users().get(&digest)?.clone();
+        let (user, id) = self.users().get(&digest)?.clone();
         let hexadecimal = digest.iter().fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Some((user, Session { digest: hexadecimal, at, confirmed: Confirmed::default() }))
+        Some((user, Session { id, digest: hexadecimal, at, confirmed: Confirmed::default() }))
     }
 
     /// Records what a lookup found.
-    pub(crate) fn found(&self, token: &Token, user: Option<&SignedInUser>) {
+    pub(crate) fn found(&self, token: &Token, session: Option<(SignedInUser, SessionId)>) {
         let (digest, mut users) = (sha256(token), self.users());
-        match user {
+        match session {
             None => drop(users.remove(&digest)),
-            Some(user) => {
+            Some(session) => {
                 if users.len() >= MOST && !users.contains_key(&digest) {
                     users.clear();
                 }
-                users.insert(digest, user.clone());
+                users.insert(digest, session);
             }
         }
     }
 
-    fn users(&self) -> MutexGuard<'_, HashMap<[u8; 32], SignedInUser>> {
+    fn users(&self) -> MutexGuard<'_, HashMap<[u8; 32], (SignedInUser, SessionId)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,6 +60,7 @@ fn sha256(token: &Token) -> [u8; 32] {
 
 /// A session that the database checks when its unit reads.
 pub(crate) struct Session {
+    id: SessionId,
     digest: String,
     at: Timestamp,
     pub(crate) confirmed: Confirmed,
@@ -69,6 +70,7 @@ impl Session {
     /// Returns the session with the user whom it must have.
     pub(crate) fn of<'a>(&'a self, user: &'a SignedInUser) -> HeldSession<'a> {
         HeldSession {
+            session: self.id.as_str(),
             digest: &self.digest,
             user: user.id().as_str(),
             role: user.role().label(),
@@ -97,13 +99,17 @@ impl Confirmed {
 
 #[cfg(test)]
 mod tests {
-    use rylie_entities::{Timestamp, Token, UserRole};
+    use rylie_entities::{SessionId, Timestamp, Token, UserRole};
 
     use super::{KnownSessions, MOST};
     use crate::scope::SignedInUser;
 
     fn user(id: &str) -> SignedInUser {
         SignedInUser::new(id.parse().unwrap(), UserRole::User, None)
+    }
+
+    fn session(id: &str) -> Option<(SignedInUser, SessionId)> {
+        Some((user(id), "s".parse().unwrap()))
     }
 
     fn now() -> Timestamp {
@@ -115,7 +121,7 @@ mod tests {
         let (known, token) = (KnownSessions::default(), Token::new("t"));
         assert!(known.get(&token, now()).is_none());
 
-        known.found(&token, Some(&user("u")));
+        known.found(&token, session("u"));
         assert_eq!(known.get(&token, now()).unwrap().0, user("u"));
         assert!(known.get(&Token::new("T"), now()).is_none());
 
@@ -126,7 +132,7 @@ mod tests {
     #[test]
     fn the_digest_is_the_sha_256_of_the_token() {
         let (known, token) = (KnownSessions::default(), Token::new("abc"));
-        known.found(&token, Some(&user("u")));
+        known.found(&token, session("u"));
 
         let (_, session) = known.get(&token, now()).unwrap();
 
@@ -139,7 +145,7 @@ mod tests {
     fn the_number_of_users_is_limited() {
         let known = KnownSessions::default();
         for number in 0..=MOST {
-            known.found(&Token::new(number.to_string()), Some(&user("u")));
+            known.found(&Token::new(number.to_string()), session("u"));
         }
         assert!(known.get(&Token::new("0"), now()).is_none());
         assert!(known.get(&Token::new(MOST.to_string()), now()).is_some());

@@ -84,17 +84,17 @@ impl Opener {
     /// Returns the user of a session's token, or `None` if it is unknown or has expired. One round trip, on the primary.
     ///
     /// Returns an outer `None` where that is not possible: on SQLite, behind a pooler, and without the function of the
-    /// migration `m20261127_000068`.
+    /// migration `m20261128_000084`.
     ///
     /// Fails with [`Error::Invalid`] if the user's row has another tenant than the user's.
     pub async fn session_user(&self, token: &Token, at: CallSite) -> Result<Option<Option<SignedInUser>>> {
         let found = session_user(&self.pool, token, self.env.now().into(), at).await?;
-        if let Some(user) = &found
+        if let Some(session) = &found
             && holds_sessions(&self.pool)
         {
-            self.sessions.found(token, user.as_ref());
+            self.sessions.found(token, session.clone());
         }
-        Ok(found)
+        Ok(found.map(|session| session.map(|(user, _)| user)))
     }
 
     /// Opens a read-only unit in autocommit for the user to whom a token belonged when it was last looked up here, or

@@ -48,10 +48,10 @@ async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
     let mut stranger = Raw::connect(&database.url_as(&stranger)).await;
 
     assert_eq!(stranger.rows(READ).await, Err(DENIED.to_owned()));
-    let sign_in = "SELECT id FROM rylie_signed_in('any', '2000-01-01')";
+    let sign_in = "SELECT id FROM rylie_session('any', '2000-01-01')";
     assert_eq!(stranger.rows(sign_in).await, Err(DENIED.to_owned()));
     assert_eq!(stranger.rows(&add("a1", "ann", "ann")).await, Err(DENIED.to_owned()));
-    let hold = "SELECT rylie_hold_session('any', 'ann', 'USER', NULL, 'a1', '2000-01-01')";
+    let hold = "SELECT rylie_hold_session('any', 'any', 'ann', 'USER', NULL, 'a1', '2000-01-01')";
     assert_eq!(stranger.rows(hold).await, Err(DENIED.to_owned()));
 }
 
@@ -68,10 +68,15 @@ async fn a_session_holds_only_for_its_token_its_time_and_its_user_as_the_user_is
     let (hers, others) = (digest(&mut raw, ann.session.expose()).await, digest(&mut raw, other.session.expose()).await);
     let (user, agency) = (ann.user.id.to_string(), agency.agency.id.to_string());
     let (role, at) = ("USER".to_owned(), "2000-01-01".to_owned());
-    let holds = [&hers, &user, &role, &agency, &agency, &at].map(Clone::clone);
-    let call = |[digest, user, role, agency, tenant, at]: &[String; 6]| {
+    let session = async |raw: &mut Raw, token: &str| {
+        raw.rows(&format!("SELECT id FROM \"Session\" WHERE \"sessionToken\" = '{token}'")).await.unwrap().remove(0)
+    };
+    let (id, other_id) =
+        (session(&mut raw, ann.session.expose()).await, session(&mut raw, other.session.expose()).await);
+    let holds = [&id, &hers, &user, &role, &agency, &agency, &at].map(Clone::clone);
+    let call = |[session, digest, user, role, agency, tenant, at]: &[String; 7]| {
         format!(
-            "SELECT rylie_hold_session('{digest}', '{user}', '{role}', nullif('{agency}', ''), '{tenant}', '{at}')::text"
+            "SELECT rylie_hold_session('{session}', '{digest}', '{user}', '{role}', nullif('{agency}', ''), '{tenant}', '{at}')::text"
         )
     };
     let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''))";
@@ -79,12 +84,13 @@ async fn a_session_holds_only_for_its_token_its_time_and_its_user_as_the_user_is
     assert_eq!(raw.rows(&call(&holds)).await, Ok(vec![String::new()]));
 
     let wrong = [
-        (0, vec![others, String::new(), hers.to_uppercase()]),
-        (1, vec![other.user.id.to_string(), String::new()]),
-        (2, vec!["AGENCY_ADMIN".to_owned(), "SUPER_ADMIN".to_owned(), String::new()]),
-        (3, vec![String::new(), "another".to_owned()]),
-        (4, vec![String::new(), "another".to_owned(), user]),
-        (5, vec!["2999-01-01".to_owned(), "infinity".to_owned()]),
+        (0, vec![other_id, String::new()]),
+        (1, vec![others, String::new(), hers.to_uppercase()]),
+        (2, vec![other.user.id.to_string(), String::new()]),
+        (3, vec!["AGENCY_ADMIN".to_owned(), "SUPER_ADMIN".to_owned(), String::new()]),
+        (4, vec![String::new(), "another".to_owned()]),
+        (5, vec![String::new(), "another".to_owned(), user]),
+        (6, vec!["2999-01-01".to_owned(), "infinity".to_owned()]),
     ];
     for (place, values) in wrong {
         for value in values {

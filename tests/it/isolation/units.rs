@@ -137,7 +137,7 @@ async fn the_sign_in_function_reads_under_the_identity_role_and_leaves_no_state(
     let token = unit.sessions().begin(&agency.admin.user.id, expires).await.unwrap();
     unit.commit().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    let call = |token: &str| format!("SELECT id FROM rylie_signed_in('{token}', '2000-01-01')");
+    let call = |token: &str| format!("SELECT id FROM rylie_session('{token}', '2000-01-01')");
     let state = "SELECT concat_ws(' ', current_user, nullif(current_setting('rylie.tenant', true), ''))";
     let before = raw.rows(state).await.unwrap();
 

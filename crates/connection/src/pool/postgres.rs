@@ -177,9 +177,9 @@ pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 4]> 
                count(*) FILTER (WHERE use = 'add') = 1, count(*) FILTER (WHERE use = 'hold') = 1 \
                FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request', 'by id'), \
                ('rylie_tasks_by_id(text, text[])', 'Task', 'by id'), \
-               ('rylie_signed_in(text, timestamp)', 'Session', 'sign in'), \
+               ('rylie_session(text, timestamp)', 'Session', 'sign in'), \
                ('rylie_add_request(text, text, text, boolean, text, text, text)', 'Request', 'add'), \
-               ('rylie_hold_session(text, text, text, text, text, timestamp)', 'Session', 'hold')) f (name, \"table\", use) \
+               ('rylie_hold_session(text, text, text, text, text, text, timestamp)', 'Session', 'hold')) f (name, \"table\", use) \
                JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name) AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     let row = sqlx::raw_sql(sql).fetch_one(&mut *conn).await?;
@@ -220,11 +220,12 @@ fn assume_tenant(tenant: &str) -> String {
 
 /// Returns the statement that fails unless the session holds.
 fn hold(session: &HeldSession<'_>) -> String {
-    let HeldSession { digest, user, role, agency, tenant, at } = session;
-    let [digest, user, role, tenant] = [digest, user, role, tenant].map(|text| literal(text));
+    let HeldSession { session, digest, user, role, agency, tenant, at } = session;
+    let [session, digest, user, role, tenant] = [session, digest, user, role, tenant].map(|text| literal(text));
     let agency = agency.map_or_else(|| "NULL".to_owned(), literal);
     let at = at.format("%Y-%m-%dT%H:%M:%S%.6f");
-    format!("; SELECT public.rylie_hold_session({digest}, {user}, {role}, {agency}, {tenant}, '{at}'::timestamp)")
+    let values = [session, digest, user, role, agency, tenant].join(", ");
+    format!("; SELECT public.rylie_hold_session({values}, '{at}'::timestamp)")
 }
 
 /// Returns the statements that follow the `BEGIN` of a verification. They need no snapshot, so the tables are locked before

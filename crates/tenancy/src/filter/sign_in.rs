@@ -6,7 +6,7 @@ use rylie_audit::Origin;
 use rylie_connection::{
     CallSite, Pool, SingleStatement, UnitOptions, meter, read_single_statement, signs_in_by_single_statement,
 };
-use rylie_entities::{AgencyId, Timestamp, Token, User, UserId, UserRole};
+use rylie_entities::{AgencyId, SessionId, Timestamp, Token, User, UserId, UserRole};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 
 use crate::error::{Error, Result};
@@ -16,24 +16,25 @@ use crate::scope::{SignedInUser, TenantScope};
 const SESSION: &str =
     r#""Session" s JOIN "User" u ON u."id" = s."userId" WHERE s."sessionToken" = $1 AND s."expires" > $2"#;
 
-/// Returns the user of a session's token in one round trip, without a unit. The token is a bound value. Returns an outer
-/// `None` where that is not possible.
+/// Returns the user of a session's token and the session's id in one round trip, without a unit. The token is a bound
+/// value. Returns an outer `None` where that is not possible.
 pub(crate) async fn session_user(
     pool: &Pool,
     token: &Token,
     now: Timestamp,
     at: CallSite,
-) -> Result<Option<Option<SignedInUser>>> {
+) -> Result<Option<Option<(SignedInUser, SessionId)>>> {
     let from = match signs_in_by_single_statement(pool, UnitOptions::read_only()) {
-        Some(SingleStatement::ThroughFunction) => "public.rylie_signed_in($1, $2) u".to_owned(),
-        Some(SingleStatement::Plainly) if pool.engine() == DbBackend::Postgres => SESSION.to_owned(),
+        Some(SingleStatement::ThroughFunction) => r#"u."session" FROM public.rylie_session($1, $2) u"#.to_owned(),
+        Some(SingleStatement::Plainly) if pool.engine() == DbBackend::Postgres => format!(r#"s."id" FROM {SESSION}"#),
         _ => return Ok(None),
     };
-    let sql = format!(r#"SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId" FROM {from}"#);
+    let sql = format!(r#"SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId", {from}"#);
     let values: Vec<Value> = vec![token.into(), now.into()];
     let statement = Statement::from_sql_and_values(pool.engine(), sql, values);
     let rows = read_single_statement(pool, "Session", &statement, at, &meter(pool, None, at)).await?;
-    Ok(Some(rows.first().map(signed_in).transpose()?))
+    let Some(row) = rows.first() else { return Ok(Some(None)) };
+    Ok(Some(Some((signed_in(row)?, row.try_get_by_index(4)?))))
 }
 
 impl Tx {
