@@ -107,11 +107,11 @@ pub async fn change_many<E: Keyed>(
     let mut bulk = Bulk::on_each(tx, ids).await?;
     while let Some(ids) = bulk.next() {
         let asked = ids.len();
-        let these = among::<E>(tx, &ids, false);
-        let changing = these.clone().add(change.changing.clone());
-        let changed = tx.update_many::<E>(change.set.clone(), change.expressions.clone(), changing).await?;
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        let Change { set, expressions, changing } = &change;
+        let changed = tx.update_among::<E>(&ids, set.clone(), expressions.clone(), changing.clone()).await?;
         let all = changed == asked as u64;
-        let found = if all { changed } else { tx.rows::<E>().filter(these).count().await? };
+        let found = if all { changed } else { tx.rows::<E>().filter(among::<E>(tx, &ids, false)).count().await? };
         bulk.done(asked, found, changed);
     }
     bulk.finish().await

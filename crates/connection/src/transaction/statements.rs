@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sqlx::postgres::PgArguments;
-use sqlx::{AssertSqlSafe, Postgres};
+use sqlx::{Arguments, AssertSqlSafe, IntoArguments, Postgres};
 use tracing::Instrument;
 
-use super::storable::parts;
+use super::storable::{parts, refuse_nul};
 use super::transaction_connection::TransactionConnection;
 use super::{EngineConnection, Transaction};
 use crate::bounds::answered;
@@ -82,6 +82,15 @@ impl Transaction {
         on_arrays!(self, sql, arrays, |query, conn| {
             query.execute(conn).await.map(|done| done.rows_affected()).map_err(exec_error)
         })
+    }
+
+    /// Runs a PostgreSQL statement that binds an array of texts after its values. SeaORM would copy each text.
+    pub async fn execute_with_texts(&self, stmt: Statement, texts: &[String]) -> Result<u64, DbErr> {
+        let (sql, values) = parts(stmt)?;
+        refuse_nul(texts)?;
+        let mut arguments = IntoArguments::<Postgres>::into_arguments(values);
+        arguments.add(texts).map_err(|error| DbErr::Type(error.to_string()))?;
+        self.execute_arrays(sql, arguments).await
     }
 
     /// Like [`execute_arrays`](Self::execute_arrays), for a statement that returns rows.

@@ -29,6 +29,11 @@ pub fn refuse_unstorable<'v>(values: impl IntoIterator<Item = &'v Value>) -> Res
     Ok(())
 }
 
+/// As [`refuse_unstorable`], for texts.
+pub(super) fn refuse_nul(texts: &[String]) -> Result<(), DbErr> {
+    if texts.iter().any(|text| text.contains('\0')) { Err(DbErr::Type(UNSTORABLE.to_owned())) } else { Ok(()) }
+}
+
 /// Returns whether a value cannot be stored or not be read back.
 fn is_unstorable(value: &Value) -> bool {
     match value {
