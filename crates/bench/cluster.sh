@@ -27,7 +27,12 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-if ! ctl status && ! ctl -l "$pg/log" -o "-p $port" -w start; then
+# Statistics of statements, which the bench keeps for its bulk workloads only.
+options="-p $port"
+if [ -e "$("$bin/pg_config" --pkglibdir)/pg_stat_statements.so" ]; then
+  options+=" -c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track=none"
+fi
+if ! ctl status && ! ctl -l "$pg/log" -o "$options" -w start; then
   echo "cannot start PostgreSQL on port $port: see $pg/log, or set PG_PORT to a free port" >&2
   exit 1
 fi

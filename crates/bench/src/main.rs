@@ -7,6 +7,7 @@ mod growth;
 mod measure;
 mod own;
 mod process;
+mod server_time;
 mod service;
 mod settings;
 mod table;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rylie_db::prelude::Progress;
 
 use crate::process::{cpu_seconds, peak_memory};
+use crate::server_time::{ServerTime, follow};
 use crate::{Result, settings};
 
 /// Runs `operation` in a closed loop from `callers` concurrent tasks: first the warm-up, then the measured time.
@@ -43,26 +44,31 @@ where
 }
 
 /// Repeats a bulk operation, and runs `before` ahead of each repetition. The operation must return `rows`, the number
-/// of rows it changed. Work in batches reports its progress, so that the line has the longest batch.
+/// of rows it changed. Work in batches reports its progress, so that the line has the longest batch. The line has the
+/// server's own time of all operations, if the server keeps statistics of statements.
 pub(crate) async fn bulk<F, W>(workload: &str, rows: u64, before: &str, operation: F) -> Result<()>
 where
     F: Fn(u64, Progress) -> W,
     W: Future<Output = Result<u64>>,
 {
     let (mut latencies, mut cpu, mut longest) = (Vec::new(), 0.0, Duration::ZERO);
+    let (mut server, mut server_seconds) = (ServerTime::connect().await?, None);
     for repetition in 0..settings::repetitions() {
         crate::dataset::run_as_owner(before).await?;
-        let batches = Batches::default();
+        let batches = Batches::begin();
+        server.reset().await?;
         let (used, start) = (cpu_seconds(), Instant::now());
         let touched = operation(repetition, batches.progress()).await?;
         latencies.push(start.elapsed().as_secs_f64() * 1e3);
         cpu += cpu_seconds() - used;
         longest = longest.max(batches.longest());
+        server_seconds = server.seconds().await?.map(|seconds| seconds + server_seconds.unwrap_or(0.0));
         if touched != rows {
             return Err(format!("{workload}: {touched} rows instead of {rows}").into());
         }
     }
     crate::dataset::run_as_owner(before).await?;
+    follow(false).await?;
     let seconds = latencies.iter().sum::<f64>() / 1e3;
     let mut sorted = latencies.clone();
     sorted.sort_by(f64::total_cmp);
@@ -70,24 +76,28 @@ where
     let rows_per_second = rows as f64 * 1e3 / sorted[(sorted.len() - 1) / 2];
     let milliseconds = longest.as_secs_f64() * 1e3;
     let batch = if longest.is_zero() { String::new() } else { format!(r#","longest_batch_ms":{milliseconds:.1}"#) };
-    let extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}{batch}"#);
+    let server = server_seconds.map_or_else(String::new, |seconds: f64| format!(r#","server_s":{seconds:.4}"#));
+    let extra = format!(r#","rows":{rows},"rows_per_s":{rows_per_second:.0}{batch}{server}"#);
     report(workload, 1, latencies, seconds, cpu, &extra);
     Ok(())
 }
 
-/// The time of the last report of progress, and the longest time between two reports.
-#[derive(Clone, Default)]
-struct Batches(Arc<Mutex<(Option<Instant>, Duration)>>);
+/// The time of the last report of progress, at first of the beginning, and the longest time between two.
+#[derive(Clone)]
+struct Batches(Arc<Mutex<(Instant, Duration)>>);
 
 impl Batches {
+    fn begin() -> Self {
+        Self(Arc::new(Mutex::new((Instant::now(), Duration::ZERO))))
+    }
+
     fn progress(&self) -> Progress {
         let batches = self.clone();
         Progress::new(move |_, _| {
             let mut state = batches.0.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
-            if let Some(last) = state.0.replace(now) {
-                state.1 = state.1.max(now - last);
-            }
+            let last = std::mem::replace(&mut state.0, now);
+            state.1 = state.1.max(now - last);
         })
     }
 

@@ -10,6 +10,7 @@ use sqlx::{Connection, PgConnection, Row};
 use tempfile::TempDir;
 
 use crate::dataset::user;
+use crate::server_time::follow;
 use crate::{Result, settings};
 
 /// A connected database with a temporary keyring.
@@ -23,6 +24,12 @@ impl Service {
     /// nothing.
     pub(crate) async fn connect() -> Result<Self> {
         Self::connect_with(Schema::new()).await
+    }
+
+    /// As [`connect`](Self::connect), in sessions whose statements the server times, if it can.
+    pub(crate) async fn timed() -> Result<Self> {
+        follow(true).await?;
+        Self::connect().await
     }
 
     /// As [`connect`](Self::connect), with a service's own tables.

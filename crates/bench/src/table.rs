@@ -49,8 +49,8 @@ pub(crate) const AT_A_DISTANCE: [&str; 9] = [
 const NONE: &str = "-";
 
 const HEAD: &str = "\
-| workload | ours/s | p50 ms | raw sqlx/s | ours : raw | CPU : raw | Prisma/s | ours : Prisma | MB | raw | Prisma |
-|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+| workload | ours/s | p50 ms | total : server | raw sqlx/s | ours : raw | CPU ms | raw | CPU : raw | Prisma/s | ours : Prisma | MB | raw | Prisma |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
 ";
 
 /// One printed line, with the fields of the table.
@@ -64,6 +64,9 @@ struct Line {
     cpu_s_per_1000: f64,
     rss_peak_mb: f64,
     rows: Option<u64>,
+    /// The time of all operations, and the server's own part of it.
+    secs: Option<f64>,
+    server_s: Option<f64>,
     /// The distance to the server, if it was set.
     rtt_ms: Option<f64>,
 }
@@ -72,6 +75,11 @@ impl Line {
     /// Returns operations per second. For bulk work, which runs a few times only, computed from the median.
     fn speed(&self) -> f64 {
         if self.rows.is_some() { 1e3 / self.p50_ms } else { self.ops_per_s }
+    }
+
+    /// Returns the whole time divided by the server's own.
+    fn total_to_server(&self) -> Option<f64> {
+        Some(self.secs? / self.server_s?)
     }
 }
 
@@ -118,8 +126,11 @@ fn table(lines: &[&Line]) -> String {
             format!("`{own}`"),
             ours.median(Line::speed),
             ours.median(|line| line.p50_ms),
+            median(ours.0.iter().filter_map(|line| line.total_to_server()).collect()),
             raw.median(Line::speed),
             ours.ratio(&raw, Line::speed),
+            ours.median(|line| line.cpu_s_per_1000),
+            raw.median(|line| line.cpu_s_per_1000),
             ours.ratio(&raw, |line| line.cpu_s_per_1000),
             prisma.median(Line::speed),
             ours.ratio(&prisma, Line::speed),
@@ -175,9 +186,22 @@ mod tests {
 
         let table = of(&lines.concat());
 
-        let row = "| `scoped_read_rls_c1` | 100 | 0.50 | 200 | 1.00 | 1.00 |  |  | 9.00 | 9.00 |  |\n";
+        let row = "| `scoped_read_rls_c1` | 100 | 0.50 |  | 200 | 1.00 | 0.20 | 0.20 | 1.00 |  |  | 9.00 | 9.00 |  |\n";
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.ends_with(row), "{table}");
+    }
+
+    #[test]
+    fn the_whole_time_is_compared_with_the_servers() {
+        let line = line("rylie", "bulk_update_status", 4);
+        let line = line.replace('}', r#","rows":10000,"secs":0.75,"server_s":0.6}"#);
+
+        assert!(
+            of(&line)
+                .ends_with("| `bulk_update_status` | 2000 | 0.50 | 1.25 |  |  | 0.20 |  |  |  |  | 9.00 |  |  |\n"),
+            "{}",
+            of(&line)
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ const ROWS: u64 = 10_000;
 /// Sets the status of ten thousand requests of the large agency.
 pub(crate) async fn update_status(name: &str) -> Result<()> {
     const BEFORE: &str = "VACUUM \"Request\";\n";
-    let service = Service::connect().await?;
+    let service = Service::timed().await?;
     let scope = service.scope(1).await?;
     let ids = (0..ROWS).map(|number| request(5 + number * 20)).collect::<Result<Vec<_>>>()?;
     let (store, scope, ids) = (&service.store, &scope, &ids);
@@ -32,7 +32,7 @@ pub(crate) async fn update_status(name: &str) -> Result<()> {
 /// Adds ten thousand tasks to ten thousand requests of the large agency.
 pub(crate) async fn insert_tasks(name: &str) -> Result<()> {
     const BEFORE: &str = "DELETE FROM \"Task\" WHERE \"title\" LIKE 'bulk %';\nVACUUM \"Task\";\n";
-    let service = Service::connect().await?;
+    let service = Service::timed().await?;
     let scope = service.scope(1).await?;
     let (store, scope) = (&service.store, &scope);
     bulk(name, ROWS, BEFORE, |repetition, _| async move {
@@ -68,7 +68,7 @@ pub(crate) async fn close_usage(name: &str) -> Result<()> {
         UPDATE \"User\" SET \"pagesUsedThisPeriod\" = 3, \"blogsUsedThisPeriod\" = 2, \"gbpPostsUsedThisPeriod\" = 1, \
         \"improvementsUsedThisPeriod\" = 1, \"currentBillingPeriodStart\" = now() AT TIME ZONE 'UTC' - interval '1 month', \
         \"currentBillingPeriodEnd\" = now() AT TIME ZONE 'UTC';\nVACUUM (ANALYZE) \"User\";\n";
-    let service = Service::connect().await?;
+    let service = Service::timed().await?;
     let store = &service.store;
     bulk(name, settings::users(), BEFORE, |_, progress| async move {
         Ok(close_ended_periods(&**store, None, &Sweep { progress, ..Sweep::default() }).await?.users)
@@ -83,7 +83,7 @@ pub(crate) async fn remove_sessions(name: &str) -> Result<()> {
         SELECT 's' || n, u.\"tenantId\", 'tok-' || md5(n::text), u.\"id\", \
         (now() AT TIME ZONE 'UTC') + (CASE WHEN n % 2 = 0 THEN -1 ELSE 1 END) * (1 + n % 30) * interval '1 day' \
         FROM generate_series(1, $ROWS) n JOIN $OWNERS u ON u.place = 1 + n % $NUMBER;\nANALYZE \"Session\";\n";
-    let service = Service::connect().await?;
+    let service = Service::timed().await?;
     let store = &service.store;
     let expired = settings::sessions();
     bulk(name, expired, &with_owners(BEFORE, 2 * expired), |_, progress| async move {

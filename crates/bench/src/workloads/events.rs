@@ -23,7 +23,7 @@ const EVENTS: &str = "TRUNCATE \"UsageEvent\";\nSET session_replication_role = r
 
 /// Removes the usage events that are older than 90 days, half of all.
 pub(crate) async fn remove_events(name: &str) -> Result<()> {
-    let service = Service::connect().await?;
+    let service = Service::timed().await?;
     let store = &service.store;
     let events = settings::events();
     bulk(name, events / 2, &with_owners(EVENTS, events), |_, progress| async move {
