@@ -109,6 +109,7 @@ async fn a_read_ends_without_waiting_and_a_write_with_one_round_trip() {
 }
 
 /// The operations of the table in the README, with their round trips in steady state.
+#[expect(clippy::too_many_lines, reason = "it is one table")]
 async fn operations() -> Vec<(&'static str, u64)> {
     let counted = Counted::new().await;
     let Counted { store, scope, .. } = &counted;

@@ -41,19 +41,25 @@ pub struct Pool {
     row_level_security: Arc<AtomicBool>,
     /// Whether units assume their database role and the login may not assume the platform role.
     platform_closed: Arc<AtomicBool>,
-    /// Whether the functions that read a tenant's rows in one round trip exist.
-    reads_through_functions: Arc<AtomicBool>,
-    /// Whether the function that looks up a session's token in one round trip exists.
-    signs_in_through_function: Arc<AtomicBool>,
-    /// Whether the function that adds a request in one round trip exists.
-    adds_through_function: Arc<AtomicBool>,
-    /// Whether the function that checks a session exists.
-    holds_sessions: Arc<AtomicBool>,
+    functions: Arc<Functions>,
     /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
     /// Shared by the pools of a database's replicas.
     pub(crate) costs: UnitCosts,
+}
+
+/// Whether the database's functions that save round trips exist.
+#[derive(Default)]
+struct Functions {
+    /// Read a tenant's rows by id.
+    read: AtomicBool,
+    /// Looks up a session's token.
+    sign_in: AtomicBool,
+    /// Adds a request.
+    add: AtomicBool,
+    /// Checks a session.
+    hold: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -186,8 +192,7 @@ impl Pool {
         };
         let endpoint = Arc::new(endpoint);
         let (row_level_security, platform_closed) = (Arc::default(), Arc::default());
-        let (reads_through_functions, signs_in_through_function) = (Arc::default(), Arc::default());
-        let (adds_through_function, holds_sessions, shared) = (Arc::default(), Arc::default(), Arc::default());
+        let (functions, shared) = (Arc::default(), Arc::default());
         let holders = Holders::default();
         let pool = Self {
             inner,
@@ -196,10 +201,7 @@ impl Pool {
             options,
             row_level_security,
             platform_closed,
-            reads_through_functions,
-            signs_in_through_function,
-            adds_through_function,
-            holds_sessions,
+            functions,
             shared,
             holders,
             costs: UnitCosts::default(),
@@ -241,14 +243,15 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(cache) = &self.inner {
             let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
-            let [by_id, sign_in, add, hold] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+            let exist = asked!(self, cache, |conn| postgres::has_functions(conn))?;
             let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
             self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
-            self.reads_through_functions.store(by_id, Ordering::Relaxed);
-            self.signs_in_through_function.store(sign_in, Ordering::Relaxed);
-            self.adds_through_function.store(add, Ordering::Relaxed);
-            self.holds_sessions.store(hold, Ordering::Relaxed);
+            let functions = &self.functions;
+            let flags = [&functions.read, &functions.sign_in, &functions.add, &functions.hold];
+            for (flag, exists) in flags.into_iter().zip(exist) {
+                flag.store(exists, Ordering::Relaxed);
+            }
             self.shared.store(shared, Ordering::Relaxed);
         }
         Ok(())
@@ -342,7 +345,7 @@ impl Pool {
 
     /// Returns whether a unit can begin with a check of its session.
     pub(crate) fn holds_sessions(&self) -> bool {
-        self.has_row_level_security() && self.holds_sessions.load(Ordering::Relaxed)
+        self.has_row_level_security() && self.functions.hold.load(Ordering::Relaxed)
     }
 
     /// Counts units with those of another pool.

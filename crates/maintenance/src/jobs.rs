@@ -181,13 +181,16 @@ impl Job for LibraryJob {
 
 async fn tidy_operations(store: &dyn Store, now: DateTime<Utc>) -> Result<Value> {
     let doing = "removing old rows of operational tables";
-    let forget = |batch, _| async move {
+    let mut runs = 0;
+    loop {
         let unit = operations(store, doing).await?;
-        let done = unit.job_runs().forget(now - TimeDelta::days(90), batch).await;
+        let done = unit.job_runs().forget(now - TimeDelta::days(90), OPERATIONS_BATCH).await;
         let done = unit.commit(done).await?;
-        Ok((done, (done == batch).then_some(())))
-    };
-    let runs = Sweep::default().batches(OPERATIONS_BATCH, 0, (0, u64::MAX), forget).await?;
+        runs += done;
+        if done < OPERATIONS_BATCH {
+            break;
+        }
+    }
     let unit = operations(store, doing).await?;
     let alerts = unit.alerts().forget_alerts(now - TimeDelta::days(365)).await;
     Ok(json!({ "runs": runs, "alerts": unit.commit(alerts).await? }))

@@ -23,61 +23,73 @@ impl Sweep {
     pub(crate) fn limit(&self) -> u64 {
         self.limit.unwrap_or(u64::MAX)
     }
-
-    /// Runs `step` in batches of at most `size` rows, from `done` rows on. Stops at `end`, or when a step returns no
-    /// position to continue from. Returns the number of processed rows, and reports it with the total `counted`.
-    pub(crate) async fn batches<P, F: Future<Output = Result<(u64, Option<P>)>>>(
-        &self,
-        size: u64,
-        counted: u64,
-        (mut done, end): (u64, u64),
-        step: impl Fn(u64, Option<P>) -> F,
-    ) -> Result<u64> {
-        let mut next = None;
-        while done < end {
-            let rows;
-            (rows, next) = step(size.min(self.limit() - done), next).await?;
-            done += rows;
-            self.progress.report(done, counted.max(done));
-            if next.is_none() {
-                break;
-            }
-        }
-        Ok(done)
-    }
 }
 
 /// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
-    pub(crate) what: Expirable,
     /// How long rows are kept after they expired.
     pub(crate) age: Duration,
-    /// Number of rows deleted in one transaction.
+    /// Number of rows deleted in one transaction, of all kinds.
     pub(crate) batch: u64,
     pub(crate) work: Work,
 }
 
 impl Removal {
-    /// Removes the expired rows, one batch per transaction. Returns the number of rows, in a dry run without removing
-    /// them.
-    pub(crate) async fn run(&self, store: &dyn Store, sweep: &Sweep) -> Result<u64> {
-        let ended = if sweep.dry_run || sweep.progress.is_received() {
-            let unit = self.work.read(store).await?;
-            unit.done(unit.expiry().count(self.what, self.age).await)?.min(sweep.limit())
-        } else {
-            sweep.limit()
-        };
-        sweep.progress.report(0, ended);
+    /// Removes the expired rows of these kinds, one batch per transaction. Kinds with few rows share one. Returns the
+    /// number of rows of each kind, in a dry run without removing them.
+    pub(crate) async fn run<const N: usize>(
+        &self,
+        kinds: [Expirable; N],
+        store: &dyn Store,
+        sweep: &Sweep,
+    ) -> Result<[u64; N]> {
         if sweep.dry_run {
-            return Ok(ended);
+            return self.count(kinds, store, sweep).await;
         }
-        let remove = |batch, _| async move {
+        let (mut removed, mut at) = ([0_u64; N], 0);
+        let mut totals: [Option<u64>; N] = [None; N];
+        while at < N {
             let unit = self.work.open(store).await?;
-            let removed = unit.expiry().remove(self.what, self.age, batch).await;
-            let removed = unit.commit(removed).await?;
-            Ok((removed, (removed == batch).then_some(())))
-        };
-        sweep.batches(self.batch, ended, (0, ended), remove).await
+            // A total is worth counting only if it is received and if there is a second batch. No row is locked yet.
+            if removed[at] > 0 && totals[at].is_none() && sweep.progress.is_received() {
+                let left = unit.done(unit.expiry().count(kinds[at], self.age).await)?;
+                let total = removed[at].saturating_add(left).min(sweep.limit());
+                totals[at] = Some(total);
+                sweep.progress.report(0, total);
+                sweep.progress.report(removed[at], total);
+            }
+            let (mut room, mut reports) = (self.batch, Vec::new());
+            while at < N && room > 0 {
+                let most = room.min(sweep.limit() - removed[at]);
+                let rows = unit.done(unit.expiry().remove(kinds[at], self.age, most).await)?;
+                room -= rows;
+                removed[at] += rows;
+                let is_last = rows < most || removed[at] == sweep.limit();
+                if is_last && totals[at].is_none() {
+                    totals[at] = Some(removed[at]);
+                    reports.push((0, removed[at]));
+                }
+                if let Some(total) = totals[at].filter(|_| rows > 0) {
+                    reports.push((removed[at], total.max(removed[at])));
+                }
+                at += usize::from(is_last);
+            }
+            unit.commit(Ok(())).await?;
+            for (done, of) in reports {
+                sweep.progress.report(done, of);
+            }
+        }
+        Ok(removed)
+    }
+
+    async fn count<const N: usize>(&self, kinds: [Expirable; N], store: &dyn Store, sweep: &Sweep) -> Result<[u64; N]> {
+        let unit = self.work.read(store).await?;
+        let mut counted = [0; N];
+        for (counted, what) in counted.iter_mut().zip(kinds) {
+            *counted = unit.done(unit.expiry().count(what, self.age).await)?.min(sweep.limit());
+            sweep.progress.report(0, *counted);
+        }
+        Ok(counted)
     }
 }
 
@@ -95,8 +107,7 @@ pub struct RemovedExpired {
 /// Deletes every expired session, verification token and answer of a repeatable call, 50,000 per transaction. The limit
 /// of `sweep` applies to each of the three. Locked rows are left to the next run.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
-    let removal = |what| Removal {
-        what,
+    let removal = Removal {
         age: Duration::ZERO,
         batch: 50_000,
         work: Work {
@@ -105,9 +116,8 @@ pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedE
             doing: "removing expired sessions and tokens",
         },
     };
-    let sessions = removal(Expirable::Sessions).run(store, sweep).await?;
-    let verification_tokens = removal(Expirable::VerificationTokens).run(store, sweep).await?;
-    let idempotency_keys = removal(Expirable::IdempotencyKeys).run(store, sweep).await?;
+    let kinds = [Expirable::Sessions, Expirable::VerificationTokens, Expirable::IdempotencyKeys];
+    let [sessions, verification_tokens, idempotency_keys] = removal.run(kinds, store, sweep).await?;
     Ok(RemovedExpired { sessions, verification_tokens, idempotency_keys })
 }
 
@@ -136,15 +146,17 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
         reason: "requests and tasks that were soft-deleted long ago",
         doing: "purging soft-deleted requests and tasks",
     };
-    let removal = |what| Removal { what, age, batch: 500, work: work() };
-    let requests = removal(Expirable::DeletedRequests).run(store, sweep).await?;
-    let tasks = removal(Expirable::DeletedTasks).run(store, sweep).await?;
+    let removal = Removal { age, batch: 500, work: work() };
+    // Each kind has its own units: one that always fails does not keep the others.
+    let [requests] = removal.run([Expirable::DeletedRequests], store, sweep).await?;
+    let [tasks] = removal.run([Expirable::DeletedTasks], store, sweep).await?;
     let unit = work().read(store).await?;
     let tables = unit.expiry().own_tables();
     drop(unit);
     let mut own = 0;
     for table in tables {
-        own += removal(Expirable::DeletedOwn(table)).run(store, sweep).await?;
+        let [rows] = removal.run([Expirable::DeletedOwn(table)], store, sweep).await?;
+        own += rows;
     }
     Ok(PurgedDeleted { requests, tasks, own })
 }
@@ -153,7 +165,6 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
 /// event that is delivered again after that is counted again, so keep events for longer than any sender retries.
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
-        what: Expirable::UsageEvents,
         age,
         batch: 5_000,
         work: Work {
@@ -162,5 +173,6 @@ pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep
             doing: "removing old usage events",
         },
     };
-    removal.run(store, sweep).await
+    let [events] = removal.run([Expirable::UsageEvents], store, sweep).await?;
+    Ok(events)
 }

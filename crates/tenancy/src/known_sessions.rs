@@ -108,8 +108,8 @@ mod tests {
         SignedInUser::new(id.parse().unwrap(), UserRole::User, None)
     }
 
-    fn session(id: &str) -> Option<(SignedInUser, SessionId)> {
-        Some((user(id), "s".parse().unwrap()))
+    fn session(id: &str) -> (SignedInUser, SessionId) {
+        (user(id), "s".parse().unwrap())
     }
 
     fn now() -> Timestamp {
@@ -121,7 +121,7 @@ mod tests {
         let (known, token) = (KnownSessions::default(), Token::new("t"));
         assert!(known.get(&token, now()).is_none());
 
-        known.found(&token, session("u"));
+        known.found(&token, Some(session("u")));
         assert_eq!(known.get(&token, now()).unwrap().0, user("u"));
         assert!(known.get(&Token::new("T"), now()).is_none());
 
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_digest_is_the_sha_256_of_the_token() {
         let (known, token) = (KnownSessions::default(), Token::new("abc"));
-        known.found(&token, session("u"));
+        known.found(&token, Some(session("u")));
 
         let (_, session) = known.get(&token, now()).unwrap();
 
@@ -145,7 +145,7 @@ mod tests {
     fn the_number_of_users_is_limited() {
         let known = KnownSessions::default();
         for number in 0..=MOST {
-            known.found(&Token::new(number.to_string()), session("u"));
+            known.found(&Token::new(number.to_string()), Some(session("u")));
         }
         assert!(known.get(&Token::new("0"), now()).is_none());
         assert!(known.get(&Token::new(MOST.to_string()), now()).is_some());

@@ -66,21 +66,21 @@ impl Pool {
 
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
     pub(crate) fn reads_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
-        self.single_statement(options, &self.reads_through_functions)
+        self.single_statement(options, &self.functions.read)
     }
 
     /// Returns how a session's token is looked up without a transaction, or `None` if it cannot be.
     pub(crate) fn signs_in_by_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
-        self.single_statement(options, &self.signs_in_through_function)
+        self.single_statement(options, &self.functions.sign_in)
     }
 
     /// Returns whether a request can be added through a function, without a transaction.
     pub(crate) fn adds_by_single_statement(&self, options: UnitOptions) -> bool {
-        let how = self.single_statement(options, &self.adds_through_function);
+        let how = self.single_statement(options, &self.functions.add);
         matches!(how, Some(SingleStatement::ThroughFunction))
     }
 
-    fn single_statement(&self, options: UnitOptions, functions: &AtomicBool) -> Option<SingleStatement> {
+    fn single_statement(&self, options: UnitOptions, function: &AtomicBool) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
             return Some(SingleStatement::Plainly);
         }
@@ -88,7 +88,7 @@ impl Pool {
         if self.options.behind_pooler || options.statement_timeout.is_some() {
             return None;
         }
-        match (self.has_row_level_security(), functions.load(Ordering::Relaxed)) {
+        match (self.has_row_level_security(), function.load(Ordering::Relaxed)) {
             (false, _) => Some(SingleStatement::Plainly),
             (true, true) => Some(SingleStatement::ThroughFunction),
             (true, false) => None,

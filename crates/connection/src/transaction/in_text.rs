@@ -6,6 +6,7 @@
 
 use sea_orm::sea_query::{ArrayType, OptionEnum, Value};
 use sea_orm::{Statement, Values};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Postgres};
 
@@ -68,7 +69,7 @@ impl Text {
 
 /// Returns whether a prepared statement no longer fits its table, or was deallocated.
 fn is_stale(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| matches!(&*code, "0A000" | "26000"))
 }
 

@@ -1,12 +1,13 @@
 //! Closing billing periods.
 
 use chrono::{DateTime, Utc};
-use rylie_repositories::{Month, Store};
+use rylie_entities::UserId;
+use rylie_repositories::{ClosedBatch, Month, PlatformUnit, Store};
 use serde::Serialize;
 
 use crate::error::Result;
 use crate::sweep::Sweep;
-use crate::work::Work;
+use crate::work::{JobUnit, Work};
 
 /// Number of users closed in one transaction. Their rows are locked for its duration, some tens of milliseconds.
 const BATCH: u64 = 2_500;
@@ -27,29 +28,7 @@ pub struct ClosedUsage {
 /// Repeated and concurrent runs close each period once. A user whose period ended months ago is closed once for every
 /// month since, for a hundred years at most. Locked rows are left to the next run, or to the user's next use.
 pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let unit = work("closing billing periods").read(store).await?;
-    let ended = unit.done(unit.usage_closing().count_ended(month).await)?.min(sweep.limit());
-    drop(unit);
-    sweep.progress.report(0, ended);
-    if sweep.dry_run {
-        return Ok(ClosedUsage { users: ended });
-    }
-    // Visits all users once, from the first batch to the last or to the limit.
-    let close = |batch, last| async move {
-        let unit = work("closing billing periods").open(store).await?;
-        let done = unit.usage_closing().close_ended(month, last, batch).await;
-        unit.commit(done.map(|done| (done.users, done.last))).await
-    };
-    let mut closed = 0;
-    // A walk closes one period per user. A user who is months behind needs as many walks.
-    for _ in 0..MOST_WALKS {
-        let before = closed;
-        closed = sweep.batches(BATCH, ended, (closed, sweep.limit()), close).await?;
-        if closed == before {
-            break;
-        }
-    }
-    Ok(ClosedUsage { users: closed })
+    Closing::Ended(month).run(store, sweep).await
 }
 
 /// Closes the period of every user with a package, ended or not, and returns the number of closed periods. They are
@@ -60,22 +39,88 @@ pub async fn close_usage(store: &dyn Store, month: Option<Month>, sweep: &Sweep)
 ///
 /// It destroys the counts of current periods, which the quotas use. Call `rylie_db::Database::guard_destructive` first.
 pub async fn reset_usage(store: &dyn Store, at: DateTime<Utc>, sweep: &Sweep) -> Result<ClosedUsage> {
-    let unit = work("resetting the usage of all users").read(store).await?;
-    let all = unit.done(unit.usage_closing().count_everyone(at).await)?.min(sweep.limit());
-    drop(unit);
-    sweep.progress.report(0, all);
-    if sweep.dry_run {
-        return Ok(ClosedUsage { users: all });
-    }
-    let reset = |batch, last| async move {
-        let unit = work("resetting the usage of all users").open(store).await?;
-        let done = unit.usage_closing().reset_everyone(at, last, batch).await;
-        unit.commit(done.map(|done| (done.users, done.last))).await
-    };
-    let users = sweep.batches(BATCH, all, (0, sweep.limit()), reset).await?;
-    Ok(ClosedUsage { users })
+    Closing::Everyone(at).run(store, sweep).await
 }
 
-fn work(doing: &'static str) -> Work {
-    Work { job: "close-usage", reason: "closing billing periods", doing }
+#[derive(Clone, Copy)]
+enum Closing {
+    Ended(Option<Month>),
+    Everyone(DateTime<Utc>),
+}
+
+impl Closing {
+    /// Closes the periods, one batch per transaction.
+    async fn run(self, store: &dyn Store, sweep: &Sweep) -> Result<ClosedUsage> {
+        if sweep.dry_run {
+            let unit = self.work().read(store).await?;
+            let users = self.count(&unit).await?.min(sweep.limit());
+            sweep.progress.report(0, users);
+            return Ok(ClosedUsage { users });
+        }
+        let (mut closed, mut total) = (0, None);
+        // A walk visits all users once and closes one period of each. A user who is months behind needs as many walks.
+        for _ in 0..MOST_WALKS {
+            let (mut last, mut is_behind) = (None, false);
+            while closed < sweep.limit() {
+                let unit = self.work().open(store).await?;
+                // A total is worth counting only if it is received and if there is a second batch. No row is locked yet.
+                if closed > 0 && total.is_none() && sweep.progress.is_received() {
+                    let all = closed.saturating_add(self.count(&unit).await?).min(sweep.limit());
+                    total = Some(all);
+                    sweep.progress.report(0, all);
+                    sweep.progress.report(closed, all);
+                }
+                let batch = BATCH.min(sweep.limit() - closed);
+                let done = self.close(&unit, last, batch).await;
+                let done = unit.commit(done).await?;
+                closed += done.users;
+                is_behind |= done.behind;
+                let is_last = done.users < batch;
+                if total.is_none() && (is_last || closed == sweep.limit()) {
+                    total = Some(closed);
+                    sweep.progress.report(0, closed);
+                }
+                if let Some(all) = total.filter(|_| done.users > 0) {
+                    sweep.progress.report(closed, all.max(closed));
+                }
+                last = done.last;
+                if is_last {
+                    break;
+                }
+            }
+            if !is_behind || closed == sweep.limit() {
+                break;
+            }
+        }
+        Ok(ClosedUsage { users: closed })
+    }
+
+    async fn count(self, unit: &JobUnit<dyn PlatformUnit>) -> Result<u64> {
+        let closing = unit.usage_closing();
+        unit.done(match self {
+            Self::Ended(month) => closing.count_ended(month).await,
+            Self::Everyone(at) => closing.count_everyone(at).await,
+        })
+    }
+
+    async fn close(
+        self,
+        unit: &JobUnit<dyn PlatformUnit>,
+        after: Option<UserId>,
+        batch: u64,
+    ) -> rylie_repositories::Result<ClosedBatch> {
+        let closing = unit.usage_closing();
+        match self {
+            Self::Ended(month) => closing.close_ended(month, after, batch).await,
+            Self::Everyone(at) => closing.reset_everyone(at, after, batch).await,
+        }
+    }
+
+    fn work(self) -> Work {
+        let doing = match self {
+            Self::Ended(_) => "closing billing periods",
+            Self::Everyone(_) => "resetting the usage of all users",
+        };
+        Work { job: "close-usage", reason: "closing billing periods", doing }
+    }
 }

@@ -25,7 +25,7 @@ pub trait UsageClosing: Send + Sync {
     /// Closes the ended period of the next `batch` users, after one. With a month, only periods that began in it.
     /// Archives their counters, resets them to zero and begins the next period.
     ///
-    /// One statement on PostgreSQL and three on SQLite, for any number of users. It may be repeated and run
+    /// One statement on PostgreSQL and four on SQLite, for any number of users. It may be repeated and run
     /// concurrently: a period is closed once, and rows that another process locks are skipped. A second close of the
     /// same month adds to the archived row. Each walk closes one period per user, so a period that ended months ago
     /// needs as many walks. Recorded, if anything was closed.
@@ -52,9 +52,11 @@ pub struct ClosedBatch {
     pub users: u64,
     /// The last user of the batch, after which to continue; `None` at the end.
     pub last: Option<UserId>,
+    /// Whether the next period of a user of the batch has ended too, so that another walk would close it.
+    pub behind: bool,
 }
 
-/// Locks, archives and resets in one statement, which returns the number of users and the last one.
+/// Locks, archives and resets in one statement. It returns the number of users, the last one, and whether one is behind.
 const POSTGRES: &str = include_str!("closing/postgres.sql");
 /// SQLite has no data-modifying CTE: first the last id is read, then both changes run up to it. The unit holds the
 /// write lock from its beginning, so both statements see the same rows.
@@ -98,8 +100,10 @@ const COUNT_ENDED: &str = r#"SELECT count(*) FROM "User"
     WHERE "activePackageType" IS NOT NULL AND "currentBillingPeriodStart" IS NOT NULL AND "currentBillingPeriodEnd" <= $1
       AND "currentBillingPeriodStart" >= $2 AND "currentBillingPeriodStart" < $3"#;
 
-const SQLITE_BATCH: &str = r#"SELECT count(*), max("id") FROM (
+const SQLITE_BATCH: &str = r#"SELECT count(*), max("id"), 0 FROM (
     SELECT "id" FROM "User" WHERE {due} AND "id" > $2 ORDER BY "id" LIMIT $3) AS batch"#;
+
+const SQLITE_BEHIND: &str = r#"SELECT count(*) FROM "User" WHERE {due} AND "id" > $2 AND "id" <= $3"#;
 
 impl Closing {
     fn fill(&self, sql: &str, engine: DbBackend) -> String {
@@ -118,11 +122,12 @@ impl Closing {
     async fn run(&self, tx: &Tx, mut values: Vec<Value>) -> Result<ClosedBatch> {
         let engine = tx.engine();
         let batch = if engine == DbBackend::Sqlite {
-            let batch = self.batch(tx, SQLITE_BATCH, values.clone()).await?;
+            let mut batch = self.batch(tx, SQLITE_BATCH, values.clone()).await?;
             if let Some(last) = &batch.last {
                 values[2] = last.into();
                 tx.across_tenants()?.run(&self.fill(SQLITE_ARCHIVE, engine), values.clone()).await?;
-                tx.across_tenants()?.run(&self.fill(SQLITE_RESET, engine), values).await?;
+                tx.across_tenants()?.run(&self.fill(SQLITE_RESET, engine), values.clone()).await?;
+                batch.behind = tx.across_tenants()?.count(&self.fill(SQLITE_BEHIND, engine), values).await? > 0;
             }
             batch
         } else {
@@ -138,7 +143,8 @@ impl Closing {
         let rows = tx.across_tenants()?.rows(&self.fill(sql, tx.engine()), values).await?;
         let Some(row) = rows.first() else { return Ok(ClosedBatch::default()) };
         let users: i64 = row.try_get_by_index(0)?;
-        Ok(ClosedBatch { users: users.cast_unsigned(), last: row.try_get_by_index(1)? })
+        let behind = row.try_get_by_index(2)?;
+        Ok(ClosedBatch { users: users.cast_unsigned(), last: row.try_get_by_index(1)?, behind })
     }
 }
 

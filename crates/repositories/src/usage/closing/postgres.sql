@@ -33,5 +33,6 @@ WITH ended AS MATERIALIZED (
         "updatedAt" = $1
     FROM ended
     WHERE "User"."id" = ended."id"
+    RETURNING "User"."currentBillingPeriodEnd" <= $1 AS behind
 )
-SELECT count(*), max("id") FROM ended
+SELECT count(*), max("id"), coalesce((SELECT bool_or(behind) FROM next), false) FROM ended
