@@ -40,17 +40,25 @@ pub struct Pool {
     row_level_security: Arc<AtomicBool>,
     /// Whether units assume their database role and the login may not assume the platform role.
     platform_closed: Arc<AtomicBool>,
-    /// Whether the functions that read a tenant's rows in one round trip exist.
-    reads_through_functions: Arc<AtomicBool>,
-    /// Whether the function that looks up a session's token in one round trip exists.
-    signs_in_through_function: Arc<AtomicBool>,
-    /// Whether the function that adds a request in one round trip exists.
-    adds_through_function: Arc<AtomicBool>,
+    functions: Arc<Functions>,
     /// Whether the old service uses the same database.
     shared: Arc<AtomicBool>,
     holders: Holders,
     /// Shared by the pools of a database's replicas.
     pub(crate) costs: UnitCosts,
+}
+
+/// Whether the functions exist that take one round trip.
+#[derive(Default)]
+struct Functions {
+    /// Those that read a tenant's rows by id.
+    by_id: AtomicBool,
+    /// The one that looks up a session's token.
+    sign_in: AtomicBool,
+    /// The one that adds a request.
+    add: AtomicBool,
+    /// Those that save a connection to Google.
+    save: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -151,8 +159,7 @@ impl Pool {
         };
         let endpoint = Arc::new(endpoint);
         let (row_level_security, platform_closed) = (Arc::default(), Arc::default());
-        let (reads_through_functions, signs_in_through_function) = (Arc::default(), Arc::default());
-        let (adds_through_function, shared) = (Arc::default(), Arc::default());
+        let (functions, shared) = (Arc::default(), Arc::default());
         let holders = Holders::default();
         let pool = Self {
             inner,
@@ -161,9 +168,7 @@ impl Pool {
             options,
             row_level_security,
             platform_closed,
-            reads_through_functions,
-            signs_in_through_function,
-            adds_through_function,
+            functions,
             shared,
             holders,
             costs: UnitCosts::default(),
@@ -205,13 +210,14 @@ impl Pool {
     pub async fn look_for_roles(&self) -> Result<()> {
         if let Inner::Postgres(cache) = &self.inner {
             let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
-            let [by_id, sign_in, add] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+            let [by_id, sign_in, add, save] = asked!(self, cache, |conn| postgres::has_functions(conn))?;
             let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
             self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
-            self.reads_through_functions.store(by_id, Ordering::Relaxed);
-            self.signs_in_through_function.store(sign_in, Ordering::Relaxed);
-            self.adds_through_function.store(add, Ordering::Relaxed);
+            self.functions.by_id.store(by_id, Ordering::Relaxed);
+            self.functions.sign_in.store(sign_in, Ordering::Relaxed);
+            self.functions.add.store(add, Ordering::Relaxed);
+            self.functions.save.store(save, Ordering::Relaxed);
             self.shared.store(shared, Ordering::Relaxed);
         }
         Ok(())

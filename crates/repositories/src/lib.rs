@@ -31,8 +31,8 @@ pub use patch::Patch;
 pub use reading::Reading;
 pub use store::{
     AddRequest, AddingRequest, Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities,
-    OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SigningIn, Store,
-    StoreExt, TenantAccess,
+    OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, SavingConnection,
+    SigningIn, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit, Unit};
 

@@ -20,7 +20,7 @@ mod stream;
 pub use bulk::{Bulk, BulkOutcome, Change, change_many};
 pub use cursor::{Cursor, CursorKeys, derived_keys};
 pub use error::{Error, Result};
-pub use filter::{Rows, Savepoint, Shared, Tx, Unfiltered};
+pub use filter::{Rows, SavedRow, Savepoint, Shared, Tx, Unfiltered};
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use limits::{MAX_JSON_BYTES, MAX_TEXT_BYTES, json_fits};

@@ -66,17 +66,23 @@ impl Pool {
 
     /// Returns how an autocommit unit reads without a transaction, or `None` if it cannot.
     pub(crate) fn reads_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
-        self.single_statement(options, &self.reads_through_functions)
+        self.single_statement(options, &self.functions.by_id)
     }
 
     /// Returns how a session's token is looked up without a transaction, or `None` if it cannot be.
     pub(crate) fn signs_in_by_single_statement(&self, options: UnitOptions) -> Option<SingleStatement> {
-        self.single_statement(options, &self.signs_in_through_function)
+        self.single_statement(options, &self.functions.sign_in)
     }
 
     /// Returns whether a request can be added through a function, without a transaction.
     pub(crate) fn adds_by_single_statement(&self, options: UnitOptions) -> bool {
-        let how = self.single_statement(options, &self.adds_through_function);
+        let how = self.single_statement(options, &self.functions.add);
+        matches!(how, Some(SingleStatement::ThroughFunction))
+    }
+
+    /// Returns whether a connection to Google can be saved through a function, without a transaction.
+    pub(crate) fn saves_by_single_statement(&self, options: UnitOptions) -> bool {
+        let how = self.single_statement(options, &self.functions.save);
         matches!(how, Some(SingleStatement::ThroughFunction))
     }
 
