@@ -95,6 +95,7 @@ migrations! {
     m20261127_000080_lock_sealing::LockSealing,
     m20261127_000081_limit_audit_texts::LimitAuditTexts,
     m20261128_000082_add_request_at_once::AddRequestAtOnce,
+    m20261128_000083_save_connection_at_once::SaveConnectionAtOnce,
     m20261128_000084_hold_session::HoldSession,
 }
 

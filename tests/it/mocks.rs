@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rylie_db::entities::RequestStatus;
 use rylie_db::prelude::*;
-use rylie_db::repositories::{Error, MockPlatformUnit, MockStore, MockTenantUnit};
+use rylie_db::repositories::{Error, MockPlatformUnit, MockStore, MockTenantUnit, NewGa4Connection};
 
 /// The service under test: begins the pending requests of a tenant.
 async fn begin_pending(store: &dyn Store, scope: &TenantScope) -> Result<u64, Error> {
@@ -113,4 +113,18 @@ async fn every_unit_and_its_savepoints_are_mocked() {
     unit.savepoint().await.unwrap().keep().await.unwrap();
     unit.savepoint().await.unwrap().undo().await.unwrap();
     unit.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_is_saved_at_once_is_saved_and_committed_in_a_unit_of_the_mock() {
+    let mut unit = MockTenantUnit::default();
+    unit.ga4_connections.expect_save().times(1).returning(|_| Err(Error::Contention));
+    let (commits, mut store) = (unit.commits.clone(), MockStore::new());
+    let mut unit = Some(unit);
+    store.expect_open_tenant().times(1).returning(move |_, _, _| Ok(Box::new(unit.take().unwrap())));
+
+    let saved = store.save_ga4_connection(&scope(), NewGa4Connection::new("token".into())).await;
+
+    assert!(matches!(saved, Err(Error::Contention)));
+    assert_eq!(commits.load(Ordering::SeqCst), 0);
 }

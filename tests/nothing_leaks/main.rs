@@ -243,6 +243,9 @@ async fn out_of_time(world: &World, user: &TestUser<'_>, said: &mut Said) {
     let unit = world.store().tenant(&user.scope()).statement_timeout(Duration::from_millis(50)).await.unwrap();
     said.fails(unit.ga4_connections().save(ga4()).await);
     drop(unit);
+    let hurried = [("statement_timeout_seconds", "1")];
+    let hurried = world.connect_with_settings(&hurried).await.unwrap();
+    said.fails(hurried.store().save_ga4_connection(&user.scope(), ga4()).await);
 
     let unit = user.unit().await.unwrap();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \

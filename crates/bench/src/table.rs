@@ -29,12 +29,13 @@ pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["reset_monthly_usage", "reset_monthly_usage", "reset_monthly_usage"],
     ["cleanup_sessions", "cleanup_sessions", "cleanup_sessions"],
     ["save_read_connection_c1", "save_read_connection_c1", "save_read_connection_c1"],
+    ["save_connection_returning_c1", "save_read_connection_c1", "save_read_connection_c1"],
     ["authenticated_page_c1", NONE, "authenticated_page_c1"],
     ["authenticated_page_c16", NONE, "authenticated_page_c16"],
 ];
 
 /// The workloads that are measured at a distance unless others are named.
-pub(crate) const AT_A_DISTANCE: [&str; 9] = [
+pub(crate) const AT_A_DISTANCE: [&str; 10] = [
     "scoped_read_rls_c1",
     "scoped_read_rls_c16",
     "list_page_c1",
@@ -42,6 +43,7 @@ pub(crate) const AT_A_DISTANCE: [&str; 9] = [
     "create_request_with_tasks_c1",
     "create_request_with_tasks_c8",
     "save_read_connection_c1",
+    "save_connection_returning_c1",
     "authenticated_page_c1",
     "authenticated_page_c16",
 ];

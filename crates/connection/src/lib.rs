@@ -24,7 +24,8 @@ pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
 pub use opening::{
     adds_by_single_statement, auditing, begin, begin_deferred, begin_on_replica, holds_sessions, meter, read_in_text,
-    read_single_statement, reads_single_statement, signs_in_by_single_statement, write_single_statement,
+    read_single_statement, reads_single_statement, saves_by_single_statement, signs_in_by_single_statement,
+    write_single_statement,
 };
 pub use pool::{Auditing, DbRole, HeldSession, Pool, SingleStatement, StoredMarker};
 pub use pool_options::PoolOptions;

@@ -69,6 +69,12 @@ pub fn holds_sessions(pool: &Pool) -> bool {
     pool.holds_sessions()
 }
 
+/// Returns whether a connection to Google can be saved through a function, without a transaction.
+#[must_use]
+pub fn saves_by_single_statement(pool: &Pool, options: UnitOptions) -> bool {
+    pool.saves_by_single_statement(options)
+}
+
 /// Starts the count of an autocommit unit, of a tenant if it has one; see [`Pool::tenant_units`].
 #[must_use]
 pub fn meter(pool: &Pool, tenant: Option<&str>, at: CallSite) -> UnitMeter {

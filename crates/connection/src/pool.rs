@@ -60,6 +60,8 @@ struct Functions {
     add: AtomicBool,
     /// Checks a session.
     hold: AtomicBool,
+    /// Save a connection to Google.
+    save: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -248,7 +250,7 @@ impl Pool {
             self.row_level_security.store(takes.units, Ordering::Relaxed);
             self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
             let functions = &self.functions;
-            let flags = [&functions.read, &functions.sign_in, &functions.add, &functions.hold];
+            let flags = [&functions.read, &functions.sign_in, &functions.add, &functions.hold, &functions.save];
             for (flag, exists) in flags.into_iter().zip(exist) {
                 flag.store(exists, Ordering::Relaxed);
             }

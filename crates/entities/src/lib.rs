@@ -17,6 +17,7 @@ pub mod user;
 pub mod user_preferences;
 pub mod verification_token;
 
+mod derived_id;
 mod details;
 mod enums;
 mod env;

@@ -3,11 +3,21 @@
 use sea_orm::entity::prelude::*;
 use serde::Serialize;
 
+use crate::derived_id::row_of_user;
 use crate::{SealedColumn, TenantId, TenantOwned, Timestamp, UserId};
 
 crate::id! {
     /// The id of [`SearchConsoleConnection`].
     SearchConsoleConnectionId
+}
+
+impl SearchConsoleConnectionId {
+    /// Returns the id with which this library adds the user's connection. It is known before the row is read, so its
+    /// tokens can be sealed for it. A connection of another writer has another id.
+    #[must_use]
+    pub fn of(user: &UserId) -> Self {
+        Self(row_of_user("SearchConsoleConnection", user))
+    }
 }
 
 /// A user's connection to Google Search Console.

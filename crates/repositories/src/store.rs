@@ -12,10 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_audit::Origin;
-use rylie_entities::{Env, Token};
+use rylie_entities::{Env, Ga4Connection, SearchConsoleConnection, Token};
 use rylie_tenancy::{CursorKeys, Opener};
 
 use crate::audit::AuditReader;
+use crate::connections::{
+    NewGa4Connection, NewSearchConsoleConnection, save_ga4_and_commit, save_search_console_and_commit,
+};
 use crate::identity::ApiKeySignIn;
 use crate::own::OwnSchema;
 use crate::requests::{self, NewRequest, RequestWithTasks};
@@ -32,7 +35,8 @@ pub use access::{Credential, TenantAccess};
 pub use mock::MockStore;
 pub use open::{
     AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOneTenant, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, ReadingAs, SigningIn, StoreExt,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, ReadingAs, SavingConnection, SigningIn,
+    StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -104,6 +108,33 @@ pub trait Store: Send + Sync {
     ) -> Option<(TenantAccess, Confirmed)> {
         let _ = (token, origin, opened_at);
         None
+    }
+
+    /// Saves a user's connection to Google Analytics 4 in a tenant unit of its own, and commits. By default with
+    /// [`open_tenant`](Self::open_tenant). Fails as that, the repository's `save` and the unit's `commit` do.
+    async fn write_ga4_connection(
+        &self,
+        scope: &TenantScope,
+        new: NewGa4Connection,
+        opened_at: CallSite,
+    ) -> Result<Ga4Connection> {
+        let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
+        let saved = unit.ga4_connections().save(new).await?;
+        unit.commit().await?;
+        Ok(saved)
+    }
+
+    /// Does the same with a connection to Google Search Console.
+    async fn write_search_console_connection(
+        &self,
+        scope: &TenantScope,
+        new: NewSearchConsoleConnection,
+        opened_at: CallSite,
+    ) -> Result<SearchConsoleConnection> {
+        let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
+        let saved = unit.search_console_connections().save(new).await?;
+        unit.commit().await?;
+        Ok(saved)
     }
 
     /// Signs in, and opens a unit on the user's tenant. By default with the two other methods, one after the other.
@@ -292,6 +323,26 @@ impl Store for DatabaseStore {
         let (unit, confirmed) = self.opener.tenant_of_known(token, origin, at)?;
         let scope = unit.scope()?.clone();
         Some((TenantAccess::new(scope, Box::new(self.unit(unit))), confirmed))
+    }
+
+    async fn write_ga4_connection(
+        &self,
+        scope: &TenantScope,
+        new: NewGa4Connection,
+        at: CallSite,
+    ) -> Result<Ga4Connection> {
+        let unit = self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?;
+        save_ga4_and_commit(self.unit(unit), new).await
+    }
+
+    async fn write_search_console_connection(
+        &self,
+        scope: &TenantScope,
+        new: NewSearchConsoleConnection,
+        at: CallSite,
+    ) -> Result<SearchConsoleConnection> {
+        let unit = self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?;
+        save_search_console_and_commit(self.unit(unit), new).await
     }
 
     async fn open_tenant_of(

@@ -16,6 +16,7 @@ mod recording;
 mod refusals;
 mod reporting;
 mod rows;
+mod saved_at_once;
 mod savepoints;
 mod sealer;
 mod sign_in;
@@ -44,6 +45,7 @@ use refusals::Refusals;
 
 pub(crate) use audit_switch::AuditSwitch;
 pub use rows::Rows;
+pub use saved_at_once::SavedRow;
 pub use savepoints::Savepoint;
 pub(crate) use sign_in::session_user;
 pub(crate) use single_statement::BeginLater;

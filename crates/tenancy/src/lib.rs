@@ -21,7 +21,7 @@ mod stream;
 pub use bulk::{Bulk, BulkOutcome, Change, change_many};
 pub use cursor::{Cursor, CursorKeys, derived_keys};
 pub use error::{Error, Result};
-pub use filter::{Rows, Savepoint, Shared, Tx, Unfiltered};
+pub use filter::{Rows, SavedRow, Savepoint, Shared, Tx, Unfiltered};
 pub use grant::Grant;
 pub use keyset::{KeysetPage, KeysetRequest};
 pub use known_sessions::Confirmed;

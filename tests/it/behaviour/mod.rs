@@ -31,6 +31,7 @@ mod reencryption;
 mod requests;
 mod retention;
 mod savepoints;
+mod saving_at_once;
 mod scheduler;
 mod secrets;
 mod seeding;

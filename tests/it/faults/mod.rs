@@ -15,6 +15,7 @@ mod crash;
 mod deferred;
 mod long_work;
 mod lost_commit;
+mod saving_at_once;
 mod silence;
 mod single_pages;
 mod sqlite_locks;

@@ -1,6 +1,7 @@
 //! The functions that read by id use both isolation layers and the tenant's rights only, and leave no state.
 
 use rylie_db::prelude::*;
+use rylie_db::repositories::NewGa4Connection;
 use rylie_testkit::World;
 
 use super::protected;
@@ -189,7 +190,7 @@ async fn without_the_functions_a_transaction_serves() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session").await;
+    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session, rylie_save_ga4_connection, rylie_save_search_console_connection").await;
     let database = world.connect_again(1).await.unwrap();
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
@@ -203,4 +204,7 @@ async fn without_the_functions_a_transaction_serves() {
         let get = async |unit: TenantAccess| unit.requests().get(&request.id).await;
         assert_eq!(database.store().read_as(&agency.admin.session, Origin::default(), get).await.unwrap(), request);
     }
+    let saved = database.store().save_ga4_connection(&agency.scope(), NewGa4Connection::new("token".into())).await;
+    let saved = saved.unwrap();
+    assert_eq!(agency.unit().await.unwrap().ga4_connections().find(&saved.user_id).await.unwrap(), Some(saved));
 }

@@ -6,6 +6,7 @@ mod attacks_on_extensions;
 mod attacks_without_policies;
 mod catalog;
 mod functions;
+mod functions_that_save;
 mod managed;
 mod owner;
 mod plans;

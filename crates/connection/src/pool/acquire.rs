@@ -80,6 +80,12 @@ impl Pool {
         matches!(how, Some(SingleStatement::ThroughFunction))
     }
 
+    /// Returns whether a connection to Google can be saved through a function, without a transaction.
+    pub(crate) fn saves_by_single_statement(&self, options: UnitOptions) -> bool {
+        let how = self.single_statement(options, &self.functions.save);
+        matches!(how, Some(SingleStatement::ThroughFunction))
+    }
+
     fn single_statement(&self, options: UnitOptions, function: &AtomicBool) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
             return Some(SingleStatement::Plainly);

@@ -3,7 +3,8 @@
 super::google_connections::google_connections! {
     "Google Search Console", table "SearchConsoleConnection",
     entity search_console_connection as SearchConsoleConnection, id SearchConsoleConnectionId,
-    SearchConsoleConnectionRepository, secrets SearchConsoleAccessToken SearchConsoleRefreshToken,
+    SearchConsoleConnectionRepository, function "rylie_save_search_console_connection",
+    secrets SearchConsoleAccessToken SearchConsoleRefreshToken,
     NewSearchConsoleConnection {
         /// The site's URL.
         site_url,

@@ -7,8 +7,10 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use rylie_audit::{Action, Event, Origin};
+use rylie_entities::{Ga4Connection, SearchConsoleConnection};
 
 use super::{Credential, Store, TenantAccess};
+use crate::connections::{NewGa4Connection, NewSearchConsoleConnection};
 use crate::requests::{NewRequest, RequestWithTasks};
 use crate::tasks::NewTask;
 use crate::unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit};
@@ -145,6 +147,45 @@ pub trait StoreExt: Store {
     #[track_caller]
     fn add_request<'a>(&'a self, scope: &'a TenantScope, new: NewRequest, tasks: Vec<NewTask>) -> AddRequest<'a, Self> {
         AddRequest { store: self, scope, new, tasks, recorded: false, opened_at: Location::caller() }
+    }
+
+    /// Saves a user's connection to Google Analytics 4 in a tenant unit of its own, records it, and commits. Returns the
+    /// row as stored. On PostgreSQL one round trip, where a unit takes three. A row that another program added has
+    /// another id, which the tokens are sealed for in a second round trip. Behind a pooler it takes those of a unit.
+    ///
+    /// Fails as [`save`](crate::Ga4ConnectionRepository::save) and `commit` do. If the connection breaks, the row is
+    /// saved again with the same record. So it is recorded once, unless this fails with [`Error::OutcomeUnknown`]. A
+    /// caller that is cancelled does not learn the outcome.
+    ///
+    /// [`open`](crate::Ga4ConnectionRepository::open) opens the tokens of the row, without a statement for the caller's
+    /// own:
+    ///
+    /// ```
+    /// # use rylie_crypto::Secret;
+    /// # use rylie_repositories::{NewGa4Connection, Result, Store, StoreExt, TenantScope};
+    /// # async fn example(store: &dyn Store, scope: &TenantScope) -> Result<()> {
+    /// let saved = store.save_ga4_connection(scope, NewGa4Connection::new(Secret::from("ya29.…"))).await?;
+    /// let tokens = store.tenant(scope).deferred().await?.ga4_connections().open(&saved).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    fn save_ga4_connection<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        new: NewGa4Connection,
+    ) -> SavingConnection<'a, Ga4Connection> {
+        self.write_ga4_connection(scope, new, Location::caller())
+    }
+
+    /// Does the same with a connection to Google Search Console; see [`save_ga4_connection`](Self::save_ga4_connection).
+    #[track_caller]
+    fn save_search_console_connection<'a>(
+        &'a self,
+        scope: &'a TenantScope,
+        new: NewSearchConsoleConnection,
+    ) -> SavingConnection<'a, SearchConsoleConnection> {
+        self.write_search_console_connection(scope, new, Location::caller())
     }
 
     /// Opens a unit across tenants. The grant is first written to the audit log in a separate transaction. The record
@@ -288,6 +329,9 @@ pub type ReadingAs<'a, T, E> = Pin<Box<dyn Future<Output = std::result::Result<T
 
 /// The future of [`StoreExt::signed_in`].
 pub type SigningIn<'a> = Pin<Box<dyn Future<Output = Result<Option<SignedInUser>>> + Send + 'a>>;
+
+/// The future of [`StoreExt::save_ga4_connection`], which returns the saved row.
+pub type SavingConnection<'a, R> = Pin<Box<dyn Future<Output = Result<R>> + Send + 'a>>;
 
 /// A request that is not created yet. `.await` creates it.
 #[must_use = "the request is created when this is awaited"]

@@ -128,7 +128,7 @@ impl Tx {
 
 /// Returns the set columns of a row that are not null, as JSON. Returns `None` if a column has the JSON document `null`,
 /// which the function would store as no value.
-fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Option<Json>> {
+pub(super) fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Option<Json>> {
     let mut object = Map::new();
     for column in E::Column::iter() {
         let Some(value) = row.get(column).into_value() else { continue };

@@ -18,6 +18,16 @@ impl Tx {
         self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?)
     }
 
+    /// Fails as [`owner`](Self::owner) does unless the caller may act in the name of the user. No statement for the
+    /// caller's own user, and in a unit across tenants; otherwise one, which begins a unit that begins later in the
+    /// same round trip.
+    pub async fn check_owner(&self, id: &UserId) -> Result<()> {
+        if self.scope().is_none_or(|scope| scope.user().id() == id) {
+            return Ok(());
+        }
+        self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).at_once().get("User").await?).map(drop)
+    }
+
     /// Like [`Tx::owner`], and returns the key of the row of `E` that belongs to the user, if there is one. `of` is its
     /// column with the user. One statement.
     pub async fn owner_and_key<E: TenantOwned>(

@@ -3,7 +3,7 @@
 use rylie_audit::Event;
 use rylie_entities::{Decoded, TenantOwned, audit_log};
 use sea_orm::sea_query::{
-    Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, Query, ReturningClause, SubQueryStatement,
+    Alias, Asterisk, CommonTableExpression, Expr, IntoCondition, OnConflict, Query, ReturningClause, SubQueryStatement,
     UpdateStatement, WithClause,
 };
 use sea_orm::{
@@ -76,6 +76,30 @@ impl Tx {
         insert.returning(returning_all::<E>(self.engine()));
         let added = self.write_recorded::<E>(insert.into(), &event).await?.pop();
         Ok(added.ok_or(DbErr::RecordNotInserted)?)
+    }
+
+    /// Like [`insert_recorded`](Self::insert_recorded), and returns `None` if the key is taken. Waits for a concurrent
+    /// unit that inserts the same key.
+    pub async fn insert_recorded_unless_taken<E: TenantOwned + Decoded>(
+        &self,
+        key: E::Column,
+        row: E::ActiveModel,
+        event: Event,
+    ) -> Result<Option<E::Model>>
+    where
+        E::Model: IntoActiveModel<E::ActiveModel>,
+    {
+        let insert = E::insert(self.in_tenant::<E>(row)).on_conflict(OnConflict::column(key).do_nothing().to_owned());
+        if self.records_at_once(&event).await? {
+            let mut insert = insert.into_query();
+            insert.returning(returning_all::<E>(self.engine()));
+            return Ok(self.write_recorded::<E>(insert.into(), &event).await?.pop());
+        }
+        match insert.exec_with_returning(self.connection().await?).await {
+            Ok(added) => self.record(event).await.map(|()| Some(added)),
+            Err(DbErr::RecordNotInserted | DbErr::RecordNotFound(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn records_at_once(&self, event: &Event) -> Result<bool> {

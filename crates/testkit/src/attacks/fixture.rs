@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use rylie_db::entities::{MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
+use rylie_db::entities::{Ga4Connection, MonthlyUsage, PackageType, Request, SeoWorksTaskMapping, Task, TaskType};
 use rylie_db::prelude::{
     NewRequest, NewTask, PageRequest, Patch, RequestFilter, RequestId, RequestKind, Secret, StoreExt, TaskFilter,
     TenantScope, TenantUnit, UnitOptions, UserId,
@@ -46,6 +46,8 @@ pub struct Side<'w> {
     pub deleted_task: Task,
     /// The task at SEOWorks that is mapped to the request.
     pub mapping: SeoWorksTaskMapping,
+    /// The administrator's connection to Google Analytics 4.
+    pub connection: Ga4Connection,
     /// A closed month of the administrator.
     pub usage: MonthlyUsage,
 }
@@ -112,7 +114,7 @@ impl<'w> Side<'w> {
         let mapping =
             unit.seoworks_mappings().add(mapped_to(request.id.clone(), &format!("seoworks-{}", request.id))).await?;
         unit.preferences().save(&admin, PreferencesChanges::default()).await?;
-        unit.ga4_connections().save(ga4(None)).await?;
+        let connection = unit.ga4_connections().save(ga4(None)).await?;
         unit.search_console_connections().save(search_console(None)).await?;
         unit.commit().await?;
         link_account(world, &admin).await?;
@@ -120,7 +122,7 @@ impl<'w> Side<'w> {
         // Sign in again: closing a month moved the clock past the session's expiry.
         agency.admin = world.sign_in(&agency.admin.user).await?;
         let member = world.sign_in(&member.user).await?;
-        Ok(Self { agency, member, request, task, deleted_request, deleted_task, mapping, usage })
+        Ok(Self { agency, member, request, task, deleted_request, deleted_task, mapping, connection, usage })
     }
 
     /// Returns the tenant key, as stored in `"tenantId"`.

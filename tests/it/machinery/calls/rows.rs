@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rylie_db::audit::SigningKey;
-use rylie_db::entities::{AccountId, Env, SeoWorksTaskMappingId, TENANT_TABLES, TenantTable};
+use rylie_db::entities::{
+    AccountId, Env, Ga4Connection, SearchConsoleConnection, SeoWorksTaskMappingId, TENANT_TABLES, TenantTable,
+};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{
     Lease, NewAccount, NewGa4Connection, NewSearchConsoleConnection, NewSeoWorksMapping, PreferencesChanges, TenantRow,
@@ -34,6 +36,9 @@ pub(crate) struct Rows {
     pub(crate) one_time: Token,
     pub(crate) account: AccountId,
     pub(crate) api_key: Secret<String>,
+    /// The connections of a colleague.
+    pub(crate) ga4: Ga4Connection,
+    pub(crate) search_console: SearchConsoleConnection,
     pub(crate) signer: SigningKey,
     /// A running job.
     pub(crate) lease: Lease,
@@ -76,8 +81,8 @@ impl Rows {
         let mapping = NewSeoWorksMapping::new(request.clone(), "seoworks-1", "page");
         let mapping = unit.seoworks_mappings().add(mapping).await.unwrap().id;
         unit.preferences().save(&admin, PreferencesChanges::default()).await.unwrap();
-        unit.ga4_connections().save(NewGa4Connection::new(secret())).await.unwrap();
-        unit.search_console_connections().save(NewSearchConsoleConnection::new(secret())).await.unwrap();
+        connect(&*unit, None).await;
+        let (ga4, search_console) = connect(&*unit, Some(member.user.id.clone())).await;
         let api_key = unit.api_keys().issue(&admin).await.unwrap();
         unit.usage().use_page(&member.user.id, "counted").await.unwrap();
         unit.idempotency().claim(CLAIMED, "a fingerprint").await.unwrap();
@@ -146,6 +151,8 @@ impl Rows {
             one_time,
             account,
             api_key,
+            ga4,
+            search_console,
             signer,
             lease,
             ended,
@@ -165,4 +172,12 @@ pub(crate) fn new_request(title: &str) -> NewRequest {
 
 pub(crate) fn secret() -> Secret<String> {
     Secret::from("a token")
+}
+
+/// Saves both connections of a user.
+async fn connect(unit: &dyn TenantUnit, user: Option<UserId>) -> (Ga4Connection, SearchConsoleConnection) {
+    let ga4 = NewGa4Connection { user: user.clone(), ..NewGa4Connection::new(secret()) };
+    let search_console = NewSearchConsoleConnection { user, ..NewSearchConsoleConnection::new(secret()) };
+    let ga4 = unit.ga4_connections().save(ga4).await.unwrap();
+    (ga4, unit.search_console_connections().save(search_console).await.unwrap())
 }

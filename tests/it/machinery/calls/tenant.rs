@@ -99,12 +99,14 @@ listed! { Tenant by tenant:
         find: |unit, rows| unit.ga4_connections().find(&rows.admin);
         save: |unit, rows| unit.ga4_connections().save(NewGa4Connection::new(secret()));
         open_tokens: |unit, rows| unit.ga4_connections().open_tokens(&rows.admin);
+        open: |unit, rows| unit.ga4_connections().open(&rows.ga4);
         remove: |unit, rows| unit.ga4_connections().remove(&rows.admin);
     }
     SearchConsoleConnectionRepository {
         find: |unit, rows| unit.search_console_connections().find(&rows.admin);
         save: |unit, rows| unit.search_console_connections().save(NewSearchConsoleConnection::new(secret()));
         open_tokens: |unit, rows| unit.search_console_connections().open_tokens(&rows.admin);
+        open: |unit, rows| unit.search_console_connections().open(&rows.search_console);
         remove: |unit, rows| unit.search_console_connections().remove(&rows.admin);
     }
     ApiKeyRepository {

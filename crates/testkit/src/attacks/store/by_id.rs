@@ -1,7 +1,9 @@
 //! Rows by their ids: a row out of reach gives exactly the answer for a missing one.
 
-use rylie_db::entities::{AgencyId, Env, RequestStatus, SeoWorksTaskMappingId, TaskStatus, TaskType};
-use rylie_db::prelude::{Action, NewTask, PageRequest, RequestId, Secret, TaskId, TenantUnit, UserId, UserRole};
+use rylie_db::entities::{AgencyId, Env, Ga4Connection, RequestStatus, SeoWorksTaskMappingId, TaskStatus, TaskType};
+use rylie_db::prelude::{
+    Action, NewTask, PageRequest, RequestId, Secret, TaskId, TenantScope, TenantUnit, UserId, UserRole,
+};
 use rylie_db::repositories::{
     AgencyChanges, AuditFilter, PreferencesChanges, RequestChanges, Result as Reported, UserChanges,
 };
@@ -56,6 +58,8 @@ struct Attempt<'a> {
     unit: &'a dyn TenantUnit,
     foreign: Names,
     missing: Names,
+    /// A row of the victim.
+    connection: Ga4Connection,
     seen: Seen,
 }
 
@@ -70,19 +74,19 @@ impl Attempt<'_> {
 pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) {
     let missing = Names::of_nothing(fixture.world().env());
     let foreign = Names::of(&fixture.victim);
-    let by_another_tenant = attempt(fixture.unit(&fixture.attacker.scope()).await, foreign.clone(), missing.clone());
+    let by_another_tenant = attempt(fixture, fixture.attacker.scope(), foreign.clone(), missing.clone());
     log.note("another tenant's row gives the answers for a missing row", by_another_tenant.await);
 
     // Every user sees the agency, except one without an agency.
     let foreign = Names { agency: missing.agency.clone(), ..foreign };
-    let by_a_colleague = attempt(fixture.unit(&fixture.victim.member.scope()).await, foreign, missing);
+    let by_a_colleague = attempt(fixture, fixture.victim.member.scope(), foreign, missing);
     log.note("a colleague's row gives a user of role USER the answers for a missing row", by_a_colleague.await);
     log.note("refusals to that user are in the audit log", recorded(&fixture.victim).await);
 }
 
-async fn attempt(unit: Result<Box<dyn TenantUnit>>, foreign: Names, missing: Names) -> Result<Seen> {
-    let unit = unit?;
-    let mut attempt = Attempt { unit: &*unit, foreign, missing, seen: Seen::default() };
+async fn attempt(fixture: &Fixture<'_>, scope: TenantScope, foreign: Names, missing: Names) -> Result<Seen> {
+    let (unit, connection) = (fixture.unit(&scope).await?, fixture.victim.connection.clone());
+    let mut attempt = Attempt { unit: &*unit, foreign, missing, connection, seen: Seen::default() };
     requests(&mut attempt).await;
     tasks(&mut attempt).await;
     users(&mut attempt).await;
@@ -141,6 +145,9 @@ async fn rows_of_a_user(attempt: &mut Attempt<'_>) {
     attempt.alike("ga4_connections.find", async |n| Ok(ga4s.find(&n.user).await?.is_some())).await;
     attempt.alike("ga4_connections.save", async |n| ga4s.save(ga4(Some(n.user))).await.map(|_| true)).await;
     attempt.alike("ga4_connections.open_tokens", async |n| Ok(ga4s.open_tokens(&n.user).await?.is_some())).await;
+    let connection = attempt.connection.clone();
+    let of = |user| Ga4Connection { user_id: user, ..connection.clone() };
+    attempt.alike("ga4_connections.open", async |n| ga4s.open(&of(n.user)).await.map(|_| true)).await;
     attempt.alike("ga4_connections.remove", async |n| ga4s.remove(&n.user).await.map(|()| true)).await;
     attempt.alike("search_console.find", async |n| Ok(consoles.find(&n.user).await?.is_some())).await;
     attempt

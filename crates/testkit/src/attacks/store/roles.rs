@@ -1,11 +1,11 @@
 //! Restrictions of a role within its own tenant, and access across tenants.
 
-use rylie_db::entities::{PackageType, UserRole};
+use rylie_db::entities::{Ga4Connection, PackageType, UserRole};
 use rylie_db::prelude::{Grant, NewRequest, NewUser, Origin, Patch, StoreExt};
 use rylie_db::repositories::{AgencyChanges, UserChanges};
 
 use crate::Result;
-use crate::attacks::fixture::{Fixture, Side, new_request};
+use crate::attacks::fixture::{Fixture, Side, ga4, new_request};
 use crate::attacks::log::{Log, Seen};
 
 pub(super) async fn attack(fixture: &Fixture<'_>, log: &mut Log) {
@@ -42,6 +42,9 @@ async fn super_admins(fixture: &Fixture<'_>) -> Result<Seen> {
     seen.refused("changing a super admin", &users.update(&above(), UserChanges::default()).await);
     seen.refused("deleting a super admin", &users.remove(&above()).await);
     seen.refused("issuing a super admin's key", &unit.api_keys().issue(&above()).await);
+    let connection = unit.ga4_connections().save(ga4(Some(member))).await?;
+    let of_above = Ga4Connection { user_id: above(), ..connection };
+    seen.refused("opening a super admin's connection", &unit.ga4_connections().open(&of_above).await);
     let ordered = NewRequest { user: Some(above()), ..new_request("in that name") };
     seen.refused("ordering as a super admin", &unit.requests().add(ordered.clone()).await);
     seen.refused("bulk ordering as a super admin", &unit.requests().add_many(vec![ordered]).await);
