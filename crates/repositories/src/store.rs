@@ -110,7 +110,7 @@ pub trait Store: Send + Sync {
         None
     }
 
-    /// Saves a user's connection to Google Analytics 4 in a tenant unit of its own, and commits. By default with
+    /// Saves a user's connection to Google Analytics 4 in a separate tenant unit, and commits. By default with
     /// [`open_tenant`](Self::open_tenant). Fails as that, the repository's `save` and the unit's `commit` do.
     async fn write_ga4_connection(
         &self,

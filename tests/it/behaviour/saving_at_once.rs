@@ -1,4 +1,4 @@
-//! `save_ga4_connection` and `save_search_console_connection`: a connection in a unit of its own, on PostgreSQL in one
+//! `save_ga4_connection` and `save_search_console_connection`: a connection in a separate unit, on PostgreSQL in one
 //! round trip.
 
 use chrono::TimeDelta;

@@ -54,7 +54,7 @@ async fn a_connection_is_saved_for_the_named_tenant_and_owner_alone() {
         assert_eq!(saved(&mut raw, table).await, ["c-ann ann a1", "a1 c-ann"]);
         raw.run(&format!("DELETE FROM \"{table}\" WHERE id = 'c-ann'; DELETE FROM rylie_audit_pending; ALTER TABLE \"AuditLog\" DISABLE TRIGGER USER; DELETE FROM \"AuditLog\" WHERE id = 'l1'; ALTER TABLE \"AuditLog\" ENABLE TRIGGER USER")).await;
 
-        // Without a row, an id that another tenant's row has is not told apart, and not taken.
+        // Without a row, an id that another tenant's row has looks like a free one, and is not taken.
         assert_eq!(raw.rows(&save(function, "a1", ("ann", "ann"), "c-bob")).await.unwrap(), ["taken"]);
         assert_eq!(saved(&mut raw, table).await, Vec::<String>::new());
         assert_eq!(raw.rows(&save(function, "a1", ("ann", "ann"), "new")).await.unwrap(), ["saved new ann a1"]);

@@ -177,7 +177,7 @@ macro_rules! google_connections {
         /// The function of the migration `m20261128_000083`.
         const SAVE_AT_ONCE: &str = $function;
 
-        /// Saves the user's connection in a unit of its own, and commits. On PostgreSQL in one round trip.
+        /// Saves the user's connection in a separate unit, and commits. On PostgreSQL in one round trip.
         pub(crate) async fn save_and_commit(unit: Tx, new: $new) -> Result<$row> {
             let scope = unit.scope().filter(|_| unit.saves_alone()).cloned();
             let saved = match scope {

@@ -84,6 +84,9 @@ pub trait StoreExt: Store {
     /// shows that, `work` runs again after a lookup, so it should only read. An error of `work` is returned only for a
     /// confirmed user.
     ///
+    /// For an API key, on SQLite, behind a pooler and without the migration `m20261128_000084` it signs in first, as
+    /// [`tenant_of`](Self::tenant_of) does.
+    ///
     /// Fails with [`Error::NotSignedIn`] if the token is unknown or has expired, and as `work` does. The server shows the
     /// SHA-256 of the token to its administrators, not the token.
     ///
@@ -149,7 +152,7 @@ pub trait StoreExt: Store {
         AddRequest { store: self, scope, new, tasks, recorded: false, opened_at: Location::caller() }
     }
 
-    /// Saves a user's connection to Google Analytics 4 in a tenant unit of its own, records it, and commits. Returns the
+    /// Saves a user's connection to Google Analytics 4 in a separate tenant unit, records it, and commits. Returns the
     /// row as stored. On PostgreSQL one round trip, where a unit takes three. A row that another program added has
     /// another id, which the tokens are sealed for in a second round trip. Behind a pooler it takes those of a unit.
     ///

@@ -30,7 +30,7 @@ impl Tx {
     /// One round trip in a unit that has not begun: `function` is its own transaction. In any other unit the write is
     /// part of the unit, so the caller commits in either case.
     ///
-    /// If the connection breaks during that round trip, nobody knows whether the row was saved. Then the unit begins,
+    /// If the connection breaks during that round trip, its outcome is unknown. Then the unit begins,
     /// and the row is saved again. The record has the same id: if it is taken, the row was saved before. Fails with
     /// [`Error::OutcomeUnknown`] if that does not show it either.
     ///
