@@ -1,9 +1,12 @@
 //! Statements that are prepared by name on a connection.
 //!
 //! The driver prepares a statement that it sends alone. These run inside the text that begins a unit or is its own
-//! transaction, so this crate names them. The server then parses and plans a statement once, not for every unit.
+//! transaction, so this crate names them. The server then parses a statement once, not for every unit, and
+//! keeps its plan where that is as cheap as a new one.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The most statements of one connection.
@@ -16,6 +19,9 @@ pub(crate) const DEALLOCATE: &str = "DO $$ DECLARE mine text; BEGIN \
 
 /// The numbers of the names. A number is used once, so that a name never means two statements.
 static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// Distinguishes the names of this process, should a pooler without its setting give it another process's session.
+static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
 
 /// The statements of one connection, by their text.
 #[derive(Default)]
@@ -55,12 +61,12 @@ impl Prepared {
 
 /// Returns the name of a statement.
 pub(crate) fn name(number: u64) -> String {
-    format!("rylie_{number}")
+    format!("rylie_{:x}_{number}", *PROCESS)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MOST, Prepared};
+    use super::{MOST, Prepared, name};
 
     #[test]
     fn a_statement_has_one_name_from_its_preparation_on() {
@@ -71,7 +77,7 @@ mod tests {
 
         prepared.done("a".to_owned(), number);
 
-        assert_eq!(prepared.name("a"), Some(format!("rylie_{number}")));
+        assert_eq!(prepared.name("a"), Some(name(number)));
         assert_ne!(prepared.begin(), Some(number));
     }
 

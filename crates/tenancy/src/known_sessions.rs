@@ -12,6 +12,7 @@ use ring::digest::{SHA256, digest};
 use rylie_connection::HeldSession;
 use rylie_entities::{AgencyId, SessionId, Timestamp, Token};
 
+use crate::error::{Error, Result};
 use crate::scope::SignedInUser;
 
 /// The most users that are kept. Beyond it all are forgotten, and looked up again.
@@ -23,14 +24,14 @@ pub(crate) struct KnownSessions(Mutex<HashMap<[u8; 32], (SignedInUser, SessionId
 
 impl KnownSessions {
     /// Returns the user of a token, and the session to check.
-    pub(crate) fn get(&self, token: &Token, at: Timestamp) -> Option<(SignedInUser, Session)> {
+    pub(crate) fn get(&self, token: &Token) -> Option<(SignedInUser, Session)> {
         let digest = sha256(token);
         let (user, id) = self.users().get(&digest)?.clone();
         let hexadecimal = digest.iter().fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Some((user, Session { id, digest: hexadecimal, at, confirmed: Confirmed::default() }))
+        Some((user, Session { id, digest: hexadecimal, confirmed: Confirmed::default() }))
     }
 
     /// Records what a lookup found.
@@ -62,13 +63,12 @@ fn sha256(token: &Token) -> [u8; 32] {
 pub(crate) struct Session {
     id: SessionId,
     digest: String,
-    at: Timestamp,
     pub(crate) confirmed: Confirmed,
 }
 
 impl Session {
-    /// Returns the session with the user whom it must have.
-    pub(crate) fn of<'a>(&'a self, user: &'a SignedInUser) -> HeldSession<'a> {
+    /// Returns the session with the user whom it must have at a time.
+    pub(crate) fn of<'a>(&'a self, user: &'a SignedInUser, at: Timestamp) -> HeldSession<'a> {
         HeldSession {
             session: self.id.as_str(),
             digest: &self.digest,
@@ -76,32 +76,45 @@ impl Session {
             role: user.role().label(),
             agency: user.agency().map(AgencyId::as_str),
             tenant: user.tenant().as_str(),
-            at: self.at.into(),
+            at: at.into(),
         }
     }
 }
 
 /// Whether the database has confirmed the user of a unit. Clones share the answer.
 #[derive(Clone, Debug, Default)]
-pub struct Confirmed(Arc<AtomicBool>);
+pub struct Confirmed(Arc<Answers>);
+
+#[derive(Debug, Default)]
+struct Answers {
+    confirmed: AtomicBool,
+    refused: AtomicBool,
+}
 
 impl Confirmed {
-    /// Returns whether a read of the unit has succeeded. The user is confirmed in the transaction of each read.
+    /// Returns whether a read of the unit has confirmed the user, and none has found that the session ended or the user
+    /// changed.
     #[must_use]
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.confirmed.load(Ordering::Acquire) && !self.0.refused.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Records the answer of a read.
+    pub(crate) fn note<T>(&self, read: &Result<T>) {
+        match read {
+            Ok(_) => self.0.confirmed.store(true, Ordering::Release),
+            Err(Error::NotSignedIn) => self.0.refused.store(true, Ordering::Release),
+            Err(_) => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rylie_entities::{SessionId, Timestamp, Token, UserRole};
+    use rylie_entities::{SessionId, Token, UserRole};
 
-    use super::{KnownSessions, MOST};
+    use super::{Confirmed, KnownSessions, MOST};
+    use crate::error::Error;
     use crate::scope::SignedInUser;
 
     fn user(id: &str) -> SignedInUser {
@@ -112,21 +125,17 @@ mod tests {
         (user(id), "s".parse().unwrap())
     }
 
-    fn now() -> Timestamp {
-        chrono::DateTime::UNIX_EPOCH.into()
-    }
-
     #[test]
     fn a_user_is_known_from_a_lookup_until_one_that_finds_nobody() {
         let (known, token) = (KnownSessions::default(), Token::new("t"));
-        assert!(known.get(&token, now()).is_none());
+        assert!(known.get(&token).is_none());
 
         known.found(&token, Some(session("u")));
-        assert_eq!(known.get(&token, now()).unwrap().0, user("u"));
-        assert!(known.get(&Token::new("T"), now()).is_none());
+        assert_eq!(known.get(&token).unwrap().0, user("u"));
+        assert!(known.get(&Token::new("T")).is_none());
 
         known.found(&token, None);
-        assert!(known.get(&token, now()).is_none());
+        assert!(known.get(&token).is_none());
     }
 
     #[test]
@@ -134,11 +143,25 @@ mod tests {
         let (known, token) = (KnownSessions::default(), Token::new("abc"));
         known.found(&token, Some(session("u")));
 
-        let (_, session) = known.get(&token, now()).unwrap();
+        let (_, session) = known.get(&token).unwrap();
 
         // The example of FIPS 180-2, appendix B.1.
         assert_eq!(session.digest, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert!(!session.confirmed.get());
+    }
+
+    #[test]
+    fn a_user_who_was_refused_once_is_not_confirmed_any_more() {
+        let confirmed = Confirmed::default();
+        assert!(!confirmed.get());
+        confirmed.note(&Ok(()));
+        confirmed.note::<()>(&Err(Error::Contention));
+        assert!(confirmed.get());
+
+        confirmed.note::<()>(&Err(Error::NotSignedIn));
+        confirmed.note(&Ok(()));
+
+        assert!(!confirmed.get());
     }
 
     #[test]
@@ -147,7 +170,7 @@ mod tests {
         for number in 0..=MOST {
             known.found(&Token::new(number.to_string()), Some(session("u")));
         }
-        assert!(known.get(&Token::new("0"), now()).is_none());
-        assert!(known.get(&Token::new(MOST.to_string()), now()).is_some());
+        assert!(known.get(&Token::new("0")).is_none());
+        assert!(known.get(&Token::new(MOST.to_string())).is_some());
     }
 }

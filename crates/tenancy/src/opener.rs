@@ -105,7 +105,7 @@ impl Opener {
         if !holds_sessions(&self.pool) {
             return None;
         }
-        let (user, session) = self.sessions.get(token, self.env.now().into())?;
+        let (user, session) = self.sessions.get(token)?;
         let (scope, confirmed) = (TenantScope::of(&user, origin.clone()), session.confirmed.clone());
         let later = BeginLater::new(&self.pool, scope.tenant().as_str(), UnitOptions::autocommit(), at);
         let caller = Caller { actor: scope.actor(), origin: scope.origin().clone() };

@@ -112,6 +112,34 @@ async fn a_user_whose_role_changed_reaches_what_the_new_role_reaches() {
 }
 
 #[tokio::test]
+async fn work_runs_again_if_the_role_changes_between_two_reads() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let ann = agency.user().await.unwrap();
+    let other = agency.request().await.unwrap().id;
+    titles(&world, &ann.session).await.unwrap();
+    let calls = AtomicU32::new(0);
+    let work = async |unit: TenantAccess| {
+        let before = unit.requests().list(RequestFilter::default(), PageRequest::default()).await?.total;
+        if calls.fetch_add(1, Ordering::Relaxed) == 0 {
+            let unit = agency.unit().await.unwrap();
+            unit.users().set_role(&ann.user.id, UserRole::AgencyAdmin).await?;
+            unit.commit().await?;
+        }
+        let found = unit.requests().find(&other).await?.is_some();
+        Ok::<_, Error>((before, found))
+    };
+
+    let done = world.store().read_as(&ann.session, Origin::default(), work).await.unwrap();
+
+    // Where the sign-in came first, the first role serves the whole call.
+    let expected = if calls.load(Ordering::Relaxed) == 2 { (1, true) } else { (0, false) };
+    assert_eq!(done, expected);
+    let again = world.store().read_as(&ann.session, Origin::default(), work).await.unwrap();
+    assert_eq!(again, (1, true));
+}
+
+#[tokio::test]
 async fn work_without_a_read_is_done_for_a_confirmed_user_only() {
     let world = world().await;
     let agency = world.agency().await.unwrap();

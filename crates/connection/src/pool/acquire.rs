@@ -17,7 +17,9 @@ use crate::error::{Error, Result};
 use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
-use crate::transaction::{Batch, Deferred, Lessor, Replacing, Text, Transaction, rows_of, rows_of_text};
+use crate::transaction::{
+    Batch, Deferred, Lessor, Replacing, Text, Transaction, refuse_unstorable, rows_of, rows_of_text,
+};
 use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
 
@@ -135,6 +137,7 @@ impl Pool {
             return self.read_single_statement(table, statement, at, meter).await.map(Some);
         }
         let Inner::Postgres(cache) = &self.inner else { return Ok(None) };
+        refuse_unstorable(statement.values.iter().flat_map(|values| &values.0))?;
         let batch = self.batch(db_role, options);
         let Some(text) = Text::of(statement, batch.prepares) else { return Ok(None) };
         let mut lost = Lost::no_silence();
@@ -205,7 +208,7 @@ impl Pool {
         let mut text = postgres::assume(db_role, row_level_security, self.options.behind_pooler);
         let mut rows = match db_role {
             DbRole::Tenant(_) if row_level_security => 1,
-            DbRole::Session(_) if row_level_security => 2,
+            DbRole::Session(_) => 2,
             _ => 0,
         };
         if self.server != Server::Primary {

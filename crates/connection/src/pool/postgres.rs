@@ -201,9 +201,10 @@ pub(super) fn begin(access: Access) -> &'static str {
 pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pooler: bool) -> String {
     let mut assume = match db_role {
         DbRole::Audit(auditing) => read_audit_log(*auditing),
+        // Whatever the pool knows of roles: the check is never left out.
+        DbRole::Session(session) => [hold(session), assume_tenant(session.tenant)].concat(),
         _ if !row_level_security => String::new(),
         DbRole::Tenant(tenant) => assume_tenant(tenant),
-        DbRole::Session(session) => [hold(session), assume_tenant(session.tenant)].concat(),
         DbRole::Identity => "; SET LOCAL ROLE rylie_identity".to_owned(),
         DbRole::Platform => "; SET LOCAL ROLE rylie_platform".to_owned(),
     };

@@ -50,12 +50,14 @@ impl Text {
         if let Some(name) = prepared.name(&call.statement) {
             let rows = sent([before, &call.execute(&name)].concat(), leased).await;
             let Err(error) = &rows else { return rows };
-            let stale = is_stale(error);
+            if !is_stale(error) {
+                return rows;
+            }
             if let Some(prepared) = leased.prepared() {
                 prepared.forget(&call.statement);
             }
             // The failed text may have begun a transaction, and had no effect.
-            return if stale { sent(["ROLLBACK; ", before, &self.plain].concat(), leased).await } else { rows };
+            return sent(["ROLLBACK; ", before, &self.plain].concat(), leased).await;
         }
         let Some(number) = prepared.begin() else { return sent([before, &self.plain].concat(), leased).await };
         let name = name(number);

@@ -42,6 +42,9 @@ where
     given_back(leased, rows, telemetry, meter)
 }
 
+/// One snapshot for all statements of a text, and no write.
+const ONE_STATE: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 /// Runs one statement on a table in one text with what precedes it, and returns its rows. The server runs the text as
 /// one transaction.
 pub(crate) async fn rows_of_text(
@@ -54,7 +57,7 @@ pub(crate) async fn rows_of_text(
     let unit = telemetry::unit(endpoint);
     unit.record("rylie.server", Server::Primary.label());
     let telemetry = Telemetry::begin(&unit, endpoint, sql, Some(table), Some(meter));
-    let before = batch.assume.strip_prefix("; ").map(|assume| [assume, "; "].concat()).unwrap_or_default();
+    let before = [ONE_STATE, &batch.assume, "; "].concat();
     let within = leased.bounds().statement(limit);
     let read = statement.rows(&mut leased, &before).instrument(telemetry.span.clone());
     let mut rows = answered(within, read).await.and_then(|rows| rows);

@@ -54,9 +54,10 @@ impl Tx {
             return Ok(begin_deferred(pool, &self.kind.db_role(), options, at).await?);
         };
         // At once: the unit's user is confirmed when it has begun.
-        let begun = begin(pool, &DbRole::Session(session.of(user)), options, at).await?;
-        session.confirmed.set();
-        Ok(begun)
+        let role = DbRole::Session(session.of(user, self.now()));
+        let begun = begin(pool, &role, options, at).await.map_err(Error::from);
+        session.confirmed.note(&begun);
+        begun
     }
 
     /// Returns the session that this unit checks, and its user.
@@ -99,13 +100,17 @@ impl Tx {
         let later = self.later.as_ref().filter(|later| reads && later.options.autocommit);
         if let Some(later) = later.filter(|_| !self.transaction.initialized()) {
             let held = self.held_session();
-            let role = held.map_or_else(|| self.kind.db_role(), |(user, session)| DbRole::Session(session.of(user)));
+            let role = held
+                .map_or_else(|| self.kind.db_role(), |(user, session)| DbRole::Session(session.of(user, self.now())));
             let (pool, role) = (&self.unit_context.pool, (&role, later.options));
             let alone = read_in_text(pool, role, table, &statement, later.opened_at, &later.meter);
-            if let Some(rows) = Box::pin(alone).await? {
-                if let Some((_, session)) = held {
-                    session.confirmed.set();
-                }
+            let read = Box::pin(alone).await.map_err(Error::from);
+            if let Some((_, session)) = held
+                && !matches!(read, Ok(None))
+            {
+                session.confirmed.note(&read);
+            }
+            if let Some(rows) = read? {
                 later.statements.fetch_add(1, Ordering::Relaxed);
                 return Ok(rows);
             }
