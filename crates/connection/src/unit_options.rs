@@ -67,8 +67,9 @@ impl UnitOptions {
     ///
     /// On PostgreSQL a first statement that binds only ids, labels, numbers and times begins the transaction in its own
     /// round trip. It travels with these values in its text, which the server shows in `pg_stat_activity`. The
-    /// connection prepares it once, unless a pooler is between: the server then keeps its plan where that is cheap. Any other first statement takes the round trip of the begin before its own. On SQLite only the begin
-    /// itself is later.
+    /// connection prepares it once, unless a pooler is between: the server then keeps its plan where that is cheap. Any
+    /// other first statement takes the round trip of the begin before its own. On SQLite only the begin itself is
+    /// later.
     #[must_use]
     pub fn deferred(mut self) -> Self {
         self.deferred = true;
