@@ -10,7 +10,7 @@ use std::time::Instant;
 use sea_orm::{DbBackend, QueryResult, Statement};
 use sqlx::Database;
 
-use super::{DbRole, Inner, Pool, on_lender, postgres, sqlite};
+use super::{DbRole, Inner, Pool, batch, on_lender, sqlite};
 use crate::bounds::is_silence;
 use crate::cache::{ConnectionCache, LeasedConnection, NotLent};
 use crate::error::{Error, Result};
@@ -205,24 +205,24 @@ impl Pool {
     /// Returns the batch that begins a unit, or precedes a statement that is its own transaction.
     fn batch(&self, db_role: &DbRole<'_>, options: UnitOptions) -> Batch {
         let row_level_security = self.has_row_level_security();
-        let mut text = postgres::assume(db_role, row_level_security, self.options.behind_pooler);
+        let mut text = batch::assume(db_role, row_level_security, self.options.behind_pooler);
         let mut rows = match db_role {
             DbRole::Tenant(_) if row_level_security => 1,
             DbRole::Session(_) => 2,
             _ => 0,
         };
         if self.server != Server::Primary {
-            text.push_str(&postgres::on_replica(options.after.unwrap_or_default()));
+            text.push_str(&batch::on_replica(options.after.unwrap_or_default()));
             rows += 1;
         }
         let limit = options.statement_timeout;
-        text.extend(limit.map(postgres::limit_statements));
-        text.extend(options.idle_timeout.map(postgres::limit_pauses));
+        text.extend(limit.map(batch::limit_statements));
+        text.extend(options.idle_timeout.map(batch::limit_pauses));
         if limit.is_none() && self.options.behind_pooler && !self.options.statement_timeout.is_zero() {
-            text.push_str(&postgres::limit_statements_unless_lower(self.options.statement_timeout));
+            text.push_str(&batch::limit_statements_unless_lower(self.options.statement_timeout));
             rows += 1;
         }
-        Batch { begin: postgres::begin(options.access()), assume: text, rows, prepares: !self.options.behind_pooler }
+        Batch { begin: batch::begin(options.access()), assume: text, rows, prepares: !self.options.behind_pooler }
     }
 
     fn count_opened(&self) {
