@@ -7,7 +7,7 @@ use sea_orm::{QueryResult, Statement};
 
 use crate::error::Result;
 use crate::holders::CallSite;
-use crate::pool::{Auditing, DbRole, Pool, SingleStatement};
+use crate::pool::{Auditing, DbRole, Pool, SingleStatement, WritingFunction};
 use crate::replicas::Replicas;
 use crate::retry::runs_again;
 use crate::transaction::Transaction;
@@ -57,22 +57,16 @@ pub fn signs_in_by_single_statement(pool: &Pool, options: UnitOptions) -> Option
     pool.signs_in_by_single_statement(options)
 }
 
-/// Returns whether a request can be added through a function, without a transaction.
+/// Returns whether a function can write without a transaction.
 #[must_use]
-pub fn adds_by_single_statement(pool: &Pool, options: UnitOptions) -> bool {
-    pool.adds_by_single_statement(options)
+pub fn writes_by_single_statement(pool: &Pool, function: WritingFunction, options: UnitOptions) -> bool {
+    pool.writes_by_single_statement(function, options)
 }
 
 /// Returns whether a unit of [`DbRole::Session`] can begin.
 #[must_use]
 pub fn holds_sessions(pool: &Pool) -> bool {
     pool.holds_sessions()
-}
-
-/// Returns whether a connection to Google can be saved through a function, without a transaction.
-#[must_use]
-pub fn saves_by_single_statement(pool: &Pool, options: UnitOptions) -> bool {
-    pool.saves_by_single_statement(options)
 }
 
 /// Starts the count of an autocommit unit, of a tenant if it has one; see [`Pool::tenant_units`].

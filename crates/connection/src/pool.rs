@@ -27,7 +27,7 @@ use crate::pool_options::PoolOptions;
 use crate::server::Server;
 use crate::unit_costs::{StatementLoop, TenantUnits, UnitCosts};
 
-pub use acquire::SingleStatement;
+pub use acquire::{SingleStatement, WritingFunction};
 pub use marker::StoredMarker;
 pub(crate) use postgres::connect_alone;
 

@@ -25,6 +25,54 @@ impl Sweep {
     }
 }
 
+/// The processed rows of a run in batches, and their progress. A total is counted only if it is received and if there is
+/// a second batch.
+pub(crate) struct Processed<'a> {
+    sweep: &'a Sweep,
+    rows: u64,
+    total: Option<u64>,
+}
+
+impl<'a> Processed<'a> {
+    pub(crate) fn none(sweep: &'a Sweep) -> Self {
+        Self { sweep, rows: 0, total: None }
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Returns how many rows may still be processed.
+    pub(crate) fn left(&self) -> u64 {
+        self.sweep.limit() - self.rows
+    }
+
+    /// Returns whether the rows that are left should be counted now.
+    pub(crate) fn needs_count(&self) -> bool {
+        self.rows > 0 && self.total.is_none() && self.sweep.progress.is_received()
+    }
+
+    /// Reports the total, with the number of rows that are left.
+    pub(crate) fn counted(&mut self, left: u64) {
+        let total = self.rows.saturating_add(left).min(self.sweep.limit());
+        self.total = Some(total);
+        self.sweep.progress.report(0, total);
+        self.sweep.progress.report(self.rows, total);
+    }
+
+    /// Adds and reports a batch that was committed.
+    pub(crate) fn add(&mut self, rows: u64, is_last: bool) {
+        self.rows += rows;
+        if self.total.is_none() && (is_last || self.left() == 0) {
+            self.total = Some(self.rows);
+            self.sweep.progress.report(0, self.rows);
+        }
+        if let Some(total) = self.total.filter(|_| rows > 0) {
+            self.sweep.progress.report(self.rows, total.max(self.rows));
+        }
+    }
+}
+
 /// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
     /// How long rows are kept after they expired.
@@ -46,40 +94,29 @@ impl Removal {
         if sweep.dry_run {
             return self.count(kinds, store, sweep).await;
         }
-        let (mut removed, mut at) = ([0_u64; N], 0);
-        let mut totals: [Option<u64>; N] = [None; N];
+        let (mut removed, mut at) = ([(); N].map(|()| Processed::none(sweep)), 0);
         while at < N {
             let unit = self.work.open(store).await?;
-            // A total is worth counting only if it is received and if there is a second batch. No row is locked yet.
-            if removed[at] > 0 && totals[at].is_none() && sweep.progress.is_received() {
-                let left = unit.done(unit.expiry().count(kinds[at], self.age).await)?;
-                let total = removed[at].saturating_add(left).min(sweep.limit());
-                totals[at] = Some(total);
-                sweep.progress.report(0, total);
-                sweep.progress.report(removed[at], total);
+            // No row is locked yet.
+            if removed[at].needs_count() {
+                removed[at].counted(unit.done(unit.expiry().count(kinds[at], self.age).await)?);
             }
-            let (mut room, mut reports) = (self.batch, Vec::new());
+            let (mut room, mut batches) = (self.batch, Vec::new());
             while at < N && room > 0 {
-                let most = room.min(sweep.limit() - removed[at]);
+                let left = removed[at].left();
+                let most = room.min(left);
                 let rows = unit.done(unit.expiry().remove(kinds[at], self.age, most).await)?;
                 room -= rows;
-                removed[at] += rows;
-                let is_last = rows < most || removed[at] == sweep.limit();
-                if is_last && totals[at].is_none() {
-                    totals[at] = Some(removed[at]);
-                    reports.push((0, removed[at]));
-                }
-                if let Some(total) = totals[at].filter(|_| rows > 0) {
-                    reports.push((removed[at], total.max(removed[at])));
-                }
+                let is_last = rows < most || rows == left;
+                batches.push((at, rows, is_last));
                 at += usize::from(is_last);
             }
             unit.commit(Ok(())).await?;
-            for (done, of) in reports {
-                sweep.progress.report(done, of);
+            for (kind, rows, is_last) in batches {
+                removed[kind].add(rows, is_last);
             }
         }
-        Ok(removed)
+        Ok(removed.map(|removed| removed.rows()))
     }
 
     async fn count<const N: usize>(&self, kinds: [Expirable; N], store: &dyn Store, sweep: &Sweep) -> Result<[u64; N]> {

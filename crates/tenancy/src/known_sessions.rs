@@ -4,11 +4,10 @@
 //! still does, so an entry can be outdated without harm.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ring::digest::{SHA256, digest};
+use rylie_audit::Digest;
 use rylie_connection::HeldSession;
 use rylie_entities::{AgencyId, SessionId, Timestamp, Token};
 
@@ -20,23 +19,19 @@ const MOST: usize = 10_000;
 
 /// Users and sessions by the SHA-256 of the session's token.
 #[derive(Default)]
-pub(crate) struct KnownSessions(Mutex<HashMap<[u8; 32], (SignedInUser, SessionId)>>);
+pub(crate) struct KnownSessions(Mutex<HashMap<Digest, (SignedInUser, SessionId)>>);
 
 impl KnownSessions {
     /// Returns the user of a token, and the session to check.
     pub(crate) fn get(&self, token: &Token) -> Option<(SignedInUser, Session)> {
-        let digest = sha256(token);
+        let digest = digest(token);
         let (user, id) = self.users().get(&digest)?.clone();
-        let hexadecimal = digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        Some((user, Session { id, digest: hexadecimal, confirmed: Confirmed::default() }))
+        Some((user, Session { id, digest: digest.to_string(), confirmed: Confirmed::default() }))
     }
 
     /// Records what a lookup found.
     pub(crate) fn found(&self, token: &Token, session: Option<(SignedInUser, SessionId)>) {
-        let (digest, mut users) = (sha256(token), self.users());
+        let (digest, mut users) = (digest(token), self.users());
         match session {
             None => drop(users.remove(&digest)),
             Some(session) => {
@@ -48,15 +43,13 @@ impl KnownSessions {
         }
     }
 
-    fn users(&self) -> MutexGuard<'_, HashMap<[u8; 32], (SignedInUser, SessionId)>> {
+    fn users(&self) -> MutexGuard<'_, HashMap<Digest, (SignedInUser, SessionId)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn sha256(token: &Token) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest(&SHA256, token.expose().as_bytes()).as_ref());
-    bytes
+fn digest(token: &Token) -> Digest {
+    Digest::of(token.expose().as_bytes())
 }
 
 /// A session that the database checks when its unit reads.

@@ -37,5 +37,5 @@ pub use stream::{RowStream, stream_of};
 // The parts of `rylie-connection` that other layers need; none of them sends a statement.
 pub use rylie_connection::{
     CallSite, Error as ConnectionError, Fault, Holder, LogPosition, Pool, PoolOptions, ReplicaStatus, Replicas, Retry,
-    Retryable, Server, StatementLoop, StoredMarker, TenantUnits, UnitOptions, retry,
+    Retryable, Server, StatementLoop, StoredMarker, TenantUnits, UnitOptions, WritingFunction, retry,
 };

@@ -31,6 +31,15 @@ pub enum SingleStatement {
     ThroughFunction,
 }
 
+/// A function that writes in its own transaction.
+#[derive(Clone, Copy, Debug)]
+pub enum WritingFunction {
+    /// Adds a request.
+    AddRequest,
+    /// Saves a connection to Google.
+    SaveConnection,
+}
+
 impl Pool {
     /// Begins a transaction. Replaces a connection that died while it was idle, except on a replica, where the primary
     /// takes over.
@@ -76,16 +85,13 @@ impl Pool {
         self.single_statement(options, &self.functions.sign_in)
     }
 
-    /// Returns whether a request can be added through a function, without a transaction.
-    pub(crate) fn adds_by_single_statement(&self, options: UnitOptions) -> bool {
-        let how = self.single_statement(options, &self.functions.add);
-        matches!(how, Some(SingleStatement::ThroughFunction))
-    }
-
-    /// Returns whether a connection to Google can be saved through a function, without a transaction.
-    pub(crate) fn saves_by_single_statement(&self, options: UnitOptions) -> bool {
-        let how = self.single_statement(options, &self.functions.save);
-        matches!(how, Some(SingleStatement::ThroughFunction))
+    /// Returns whether a function can write without a transaction.
+    pub(crate) fn writes_by_single_statement(&self, function: WritingFunction, options: UnitOptions) -> bool {
+        let exists = match function {
+            WritingFunction::AddRequest => &self.functions.add,
+            WritingFunction::SaveConnection => &self.functions.save,
+        };
+        matches!(self.single_statement(options, exists), Some(SingleStatement::ThroughFunction))
     }
 
     fn single_statement(&self, options: UnitOptions, function: &AtomicBool) -> Option<SingleStatement> {
@@ -204,13 +210,7 @@ impl Pool {
 
     /// Returns the batch that begins a unit, or precedes a statement that is its own transaction.
     fn batch(&self, db_role: &DbRole<'_>, options: UnitOptions) -> Batch {
-        let row_level_security = self.has_row_level_security();
-        let mut text = batch::assume(db_role, row_level_security, self.options.behind_pooler);
-        let mut rows = match db_role {
-            DbRole::Tenant(_) if row_level_security => 1,
-            DbRole::Session(_) => 2,
-            _ => 0,
-        };
+        let (mut text, mut rows) = batch::assume(db_role, self.has_row_level_security(), self.options.behind_pooler);
         if self.server != Server::Primary {
             text.push_str(&batch::on_replica(options.after.unwrap_or_default()));
             rows += 1;

@@ -16,22 +16,23 @@ pub(super) fn begin(access: Access) -> &'static str {
     }
 }
 
-/// Returns the statements that assume the database role and set the tenant, each after a semicolon.
-pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pooler: bool) -> String {
-    let mut assume = match db_role {
-        DbRole::Audit(auditing) => read_audit_log(*auditing),
+/// Returns the statements that assume the database role and set the tenant, each after a semicolon, and the number of
+/// rows of their answers.
+pub(super) fn assume(db_role: &DbRole<'_>, row_level_security: bool, behind_pooler: bool) -> (String, usize) {
+    let (mut assume, rows) = match db_role {
+        DbRole::Audit(auditing) => (read_audit_log(*auditing), 0),
         // Whatever the pool knows of roles: the check is never left out.
-        DbRole::Session(session) => [hold(session), assume_tenant(session.tenant)].concat(),
-        _ if !row_level_security => String::new(),
-        DbRole::Tenant(tenant) => assume_tenant(tenant),
-        DbRole::Identity => "; SET LOCAL ROLE rylie_identity".to_owned(),
-        DbRole::Platform => "; SET LOCAL ROLE rylie_platform".to_owned(),
+        DbRole::Session(session) => ([hold(session), assume_tenant(session.tenant)].concat(), 2),
+        _ if !row_level_security => (String::new(), 0),
+        DbRole::Tenant(tenant) => (assume_tenant(tenant), 1),
+        DbRole::Identity => ("; SET LOCAL ROLE rylie_identity".to_owned(), 0),
+        DbRole::Platform => ("; SET LOCAL ROLE rylie_platform".to_owned(), 0),
     };
     if behind_pooler {
         assume.push_str("; SET LOCAL search_path = ");
         assume.push_str(SEARCH_PATH);
     }
-    assume
+    (assume, rows)
 }
 
 /// One statement instead of two saves server time; `SET LOCAL ROLE` has the same effect.

@@ -6,7 +6,7 @@ use rylie_repositories::{ClosedBatch, Month, PlatformUnit, Store};
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::sweep::Sweep;
+use crate::sweep::{Processed, Sweep};
 use crate::work::{JobUnit, Work};
 
 /// Number of users closed in one transaction. Their rows are locked for its duration, some tens of milliseconds.
@@ -57,42 +57,32 @@ impl Closing {
             sweep.progress.report(0, users);
             return Ok(ClosedUsage { users });
         }
-        let (mut closed, mut total) = (0, None);
+        let mut closed = Processed::none(sweep);
         // A walk visits all users once and closes one period of each. A user who is months behind needs as many walks.
         for _ in 0..MOST_WALKS {
             let (mut last, mut is_behind) = (None, false);
-            while closed < sweep.limit() {
+            while closed.left() > 0 {
                 let unit = self.work().open(store).await?;
-                // A total is worth counting only if it is received and if there is a second batch. No row is locked yet.
-                if closed > 0 && total.is_none() && sweep.progress.is_received() {
-                    let all = closed.saturating_add(self.count(&unit).await?).min(sweep.limit());
-                    total = Some(all);
-                    sweep.progress.report(0, all);
-                    sweep.progress.report(closed, all);
+                // No row is locked yet.
+                if closed.needs_count() {
+                    closed.counted(self.count(&unit).await?);
                 }
-                let batch = BATCH.min(sweep.limit() - closed);
+                let batch = BATCH.min(closed.left());
                 let done = self.close(&unit, last, batch).await;
                 let done = unit.commit(done).await?;
-                closed += done.users;
-                is_behind |= done.behind;
                 let is_last = done.users < batch;
-                if total.is_none() && (is_last || closed == sweep.limit()) {
-                    total = Some(closed);
-                    sweep.progress.report(0, closed);
-                }
-                if let Some(all) = total.filter(|_| done.users > 0) {
-                    sweep.progress.report(closed, all.max(closed));
-                }
+                closed.add(done.users, is_last);
+                is_behind |= done.behind;
                 last = done.last;
                 if is_last {
                     break;
                 }
             }
-            if !is_behind || closed == sweep.limit() {
+            if !is_behind || closed.left() == 0 {
                 break;
             }
         }
-        Ok(ClosedUsage { users: closed })
+        Ok(ClosedUsage { users: closed.rows() })
     }
 
     async fn count(self, unit: &JobUnit<dyn PlatformUnit>) -> Result<u64> {

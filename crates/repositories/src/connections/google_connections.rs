@@ -12,7 +12,7 @@ macro_rules! google_connections {
         use rylie_crypto::Secret;
         use rylie_entities::$entity::{ActiveModel, Column, Entity};
         use rylie_entities::{$id, $row, UserId};
-        use rylie_tenancy::SavedRow;
+        use rylie_tenancy::{SavedRow, WritingFunction};
         use sea_orm::ActiveValue::Set;
         use sea_orm::ColumnTrait;
         use serde::Deserialize;
@@ -179,7 +179,7 @@ macro_rules! google_connections {
 
         /// Saves the user's connection in a separate unit, and commits. On PostgreSQL in one round trip.
         pub(crate) async fn save_and_commit(unit: Tx, new: $new) -> Result<$row> {
-            let scope = unit.scope().filter(|_| unit.saves_alone()).cloned();
+            let scope = unit.scope().filter(|_| unit.writes_alone(WritingFunction::SaveConnection)).cloned();
             let saved = match scope {
                 Some(scope) => save_alone(&unit, &scope, &new).await?,
                 None => $repository::save(&unit, new).await?,

@@ -1,6 +1,7 @@
 //! Adds rows in a user's name, and commits, in one round trip.
 
 use rylie_audit::Event;
+use rylie_connection::WritingFunction;
 use rylie_entities::{Decoded, Keyed, TenantOwned, User, UserId, audit_log, user};
 use sea_orm::sea_query::OptionEnum;
 use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IdenStatic, Iterable, Statement, Value};
@@ -32,7 +33,8 @@ impl Tx {
         event: Option<Event>,
     ) -> Result<User> {
         let rows = (&row, &*children, event.as_ref());
-        let statement = if self.adds_alone() { self.through::<E, C>(function, scope, owner, rows)? } else { None };
+        let alone = self.writes_alone(WritingFunction::AddRequest);
+        let statement = if alone { self.through::<E, C>(function, scope, owner, rows)? } else { None };
         let Some(statement) = statement else {
             let user = self.insert_for_recorded::<E, C>(scope, owner, row, children, event).await?;
             self.commit().await?;

@@ -1,6 +1,7 @@
 //! Saves a row that a user has once, and commits, in one round trip.
 
 use rylie_audit::Event;
+use rylie_connection::WritingFunction;
 use rylie_entities::{Decoded, TenantOwned, UserId, audit_log};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, Iterable, QueryResult, Statement, Value};
 
@@ -44,7 +45,7 @@ impl Tx {
         event: &Event,
     ) -> Result<SavedRow<E::Model>> {
         let statement = self.saving::<E>(function, scope, owner, (id, set), event)?;
-        if !self.saves_alone() {
+        if !self.writes_alone(WritingFunction::SaveConnection) {
             return self.saved::<E>(owner, &self.connection().await?.query_all_raw(statement).await?);
         }
         match self.write_alone(E::default().table_name(), statement.clone()).await {

@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rylie_connection::{
-    CallSite, DbRole, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, adds_by_single_statement, begin,
-    begin_deferred, meter, read_in_text, read_single_statement, reads_single_statement, saves_by_single_statement,
-    write_single_statement,
+    CallSite, DbRole, Pool, SingleStatement, Transaction, UnitMeter, UnitOptions, WritingFunction, begin,
+    begin_deferred, meter, read_in_text, read_single_statement, reads_single_statement, write_single_statement,
+    writes_by_single_statement,
 };
 use rylie_entities::Keyed;
 use sea_orm::{QueryResult, Statement};
@@ -118,17 +118,10 @@ impl Tx {
         Ok(self.connection().await?.query_all_at_once(statement).await?)
     }
 
-    /// Returns whether this unit can add a request through a function: it has not begun, and the function exists.
-    pub(super) fn adds_alone(&self) -> bool {
+    /// Returns whether this unit can write through a function: it has not begun, and the function exists.
+    pub fn writes_alone(&self, function: WritingFunction) -> bool {
         let later = self.later.as_ref().filter(|_| !self.transaction.initialized());
-        later.is_some_and(|later| adds_by_single_statement(&self.unit_context.pool, later.options))
-    }
-
-    /// Returns whether this unit can save a connection to Google through a function: it has not begun, and the function
-    /// exists.
-    pub fn saves_alone(&self) -> bool {
-        let later = self.later.as_ref().filter(|_| !self.transaction.initialized());
-        later.is_some_and(|later| saves_by_single_statement(&self.unit_context.pool, later.options))
+        later.is_some_and(|later| writes_by_single_statement(&self.unit_context.pool, function, later.options))
     }
 
     /// Runs one statement that writes to a table in its own transaction, and returns its rows.

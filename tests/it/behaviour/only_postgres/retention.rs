@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use rylie_db::entities::PackageType;
 use rylie_db::maintenance::{RemovedExpired, Sweep, close_usage, purge_deleted, remove_expired};
-use rylie_db::prelude::Progress;
+use rylie_db::prelude::{Progress, Store};
 use rylie_db::repositories::Expirable;
 use rylie_testkit::{Cluster, DelayProxy, World};
 
@@ -60,6 +60,27 @@ async fn a_locked_session_is_left_and_the_others_of_the_batch_are_removed() {
     }
 }
 
+/// What a progress received: the numbers of processed rows and the totals.
+type Reports = Arc<Mutex<Vec<(u64, u64)>>>;
+
+fn reports() -> (Reports, Progress) {
+    let reported = Reports::default();
+    let progress = {
+        let reported = Arc::clone(&reported);
+        Progress::new(move |done, of| reported.lock().unwrap().push((done, of)))
+    };
+    (reported, progress)
+}
+
+/// Returns a store whose statements the proxy can record.
+async fn recorded(world: &World) -> (DelayProxy, Arc<dyn Store>) {
+    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
+    let url = world.url_through(&proxy).unwrap();
+    let settings = [("database_url", url.as_str()), ("behind_pooler", "true"), ("max_connections", "1")];
+    let store = world.connect_with_settings(&settings).await.unwrap().store();
+    (proxy, store)
+}
+
 /// Replaces the sessions by others of one user, which expired `minutes` (SQL over `n`) before thirty years ago.
 async fn sessions(world: &World, rows: u64, minutes: &str) -> Sql {
     let user = world.user().build().await.unwrap().user;
@@ -92,17 +113,10 @@ async fn a_batch_of_many_is_the_oldest_rows() {
 #[tokio::test]
 async fn few_rows_of_all_kinds_are_removed_in_one_unit_without_a_count() {
     let world = world().await;
-    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
-    let url = world.url_through(&proxy).unwrap();
-    let settings = [("database_url", url.as_str()), ("behind_pooler", "true"), ("max_connections", "1")];
-    let store = world.connect_with_settings(&settings).await.unwrap().store();
+    let (proxy, store) = recorded(&world).await;
     for rows in [1_500, 10] {
         let _sql = sessions(&world, rows, "n").await;
-        let reported = Arc::new(Mutex::new(Vec::new()));
-        let progress = {
-            let reported = Arc::clone(&reported);
-            Progress::new(move |done, of| reported.lock().unwrap().push((done, of)))
-        };
+        let (reported, progress) = reports();
         proxy.record_statements();
 
         let removed = remove_expired(&*store, &Sweep { progress, ..Sweep::default() }).await.unwrap();
@@ -119,10 +133,7 @@ async fn few_rows_of_all_kinds_are_removed_in_one_unit_without_a_count() {
 #[tokio::test]
 async fn a_close_opens_as_many_units_as_users_are_months_behind() {
     let world = world().await;
-    let proxy = DelayProxy::start(Cluster::shared().await.unwrap().address()).await.unwrap();
-    let url = world.url_through(&proxy).unwrap();
-    let settings = [("database_url", url.as_str()), ("behind_pooler", "true"), ("max_connections", "1")];
-    let store = world.connect_with_settings(&settings).await.unwrap().store();
+    let (proxy, store) = recorded(&world).await;
     for _ in 0..2 {
         world.user().package(PackageType::Gold).build().await.unwrap();
     }
@@ -143,11 +154,7 @@ async fn a_close_opens_as_many_units_as_users_are_months_behind() {
 async fn rows_of_a_second_batch_are_counted_for_the_progress() {
     let world = world().await;
     let _sql = sessions(&world, 51_000, "n").await;
-    let reported = Arc::new(Mutex::new(Vec::new()));
-    let progress = {
-        let reported = Arc::clone(&reported);
-        Progress::new(move |done, of| reported.lock().unwrap().push((done, of)))
-    };
+    let (reported, progress) = reports();
 
     let removed = remove_expired(&*world.store(), &Sweep { progress, ..Sweep::default() }).await.unwrap();
 
