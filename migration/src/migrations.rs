@@ -97,6 +97,7 @@ migrations! {
     m20261128_000082_add_request_at_once::AddRequestAtOnce,
     m20261128_000083_save_connection_at_once::SaveConnectionAtOnce,
     m20261128_000084_hold_session::HoldSession,
+    m20261128_000085_reserve_trigger_functions::ReserveTriggerFunctions,
 }
 
 /// The first migration, whose result a database created by Prisma already has.

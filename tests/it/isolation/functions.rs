@@ -208,3 +208,27 @@ async fn without_the_functions_a_transaction_serves() {
     let saved = saved.unwrap();
     assert_eq!(agency.unit().await.unwrap().ga4_connections().find(&saved.user_id).await.unwrap(), Some(saved));
 }
+
+/// Every login may create temporary tables, and so triggers that call a function with rows of its choice.
+#[tokio::test]
+async fn no_other_table_gets_a_trigger_that_has_the_owners_rights() {
+    let (database, mut raw) = protected().await;
+    let stranger = format!("{}_trigger", database.name());
+    raw.run(&format!("CREATE ROLE {stranger} LOGIN")).await;
+    // The old service's functions have the owner's rights during the coexistence.
+    let functions = raw
+        .rows(
+            "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace \
+             AND prorettype = 'trigger'::regtype AND (prosecdef OR proname ~ '^rylie_tenant_(from_|of_auditlog)') ORDER BY 1",
+        )
+        .await
+        .unwrap();
+    let mut stranger = Raw::connect(&database.url_as(&stranger)).await;
+    stranger.run("CREATE TEMP TABLE own (id text, position bigint)").await;
+
+    assert!(functions.len() >= 5, "{functions:?}");
+    for function in functions {
+        let trigger = format!("CREATE TRIGGER own BEFORE INSERT ON own FOR EACH ROW EXECUTE FUNCTION {function}");
+        assert_eq!(stranger.rows(&trigger).await, Err(DENIED.to_owned()), "{function}");
+    }
+}
