@@ -73,18 +73,25 @@ impl<'a> Processed<'a> {
     }
 }
 
+/// The longest statement that removes rows without batches, so the longest time for which it locks one.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
 /// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
     /// How long rows are kept after they expired.
     pub(crate) age: Duration,
-    /// Number of rows deleted in one transaction, of all kinds.
+    /// Number of rows deleted in one transaction.
     pub(crate) batch: u64,
     pub(crate) work: Work,
 }
 
 impl Removal {
-    /// Removes the expired rows of these kinds, one batch per transaction. Kinds with few rows share one. Returns the
-    /// number of rows of each kind, in a dry run without removing them.
+    /// Removes the expired rows of these kinds, and returns the number of rows of each; in a dry run without removing
+    /// them.
+    ///
+    /// First tries all rows in one transaction, within a time limit. If that is not possible, each kind is removed in
+    /// batches of its own transactions, so that a kind that always fails keeps no other. The first kind's error is
+    /// returned after that.
     pub(crate) async fn run<const N: usize>(
         &self,
         kinds: [Expirable; N],
@@ -94,29 +101,52 @@ impl Removal {
         if sweep.dry_run {
             return self.count(kinds, store, sweep).await;
         }
-        let (mut removed, mut at) = ([(); N].map(|()| Processed::none(sweep)), 0);
-        while at < N {
+        if sweep.limit.is_none()
+            && let Some(removed) = self.at_once(kinds, store).await?
+        {
+            for rows in removed {
+                Processed::none(sweep).add(rows, true);
+            }
+            return Ok(removed);
+        }
+        let (mut removed, mut failed) = ([0; N], Ok(()));
+        for (removed, what) in removed.iter_mut().zip(kinds) {
+            let mut processed = Processed::none(sweep);
+            failed = failed.and(self.in_batches(what, &mut processed, store).await);
+            *removed = processed.rows();
+        }
+        failed.map(|()| removed)
+    }
+
+    /// Removes all rows in one transaction. Returns `None` if the engine has no time limit, if the limit was too short, or
+    /// if a kind failed.
+    async fn at_once<const N: usize>(&self, kinds: [Expirable; N], store: &dyn Store) -> Result<Option<[u64; N]>> {
+        let unit = self.work.open_within(store, AT_ONCE).await?;
+        let mut removed = [0; N];
+        for (removed, what) in removed.iter_mut().zip(kinds) {
+            let Ok(Some(rows)) = unit.expiry().remove_all(what, self.age).await else { return Ok(None) };
+            *removed = rows;
+        }
+        unit.commit(Ok(Some(removed))).await
+    }
+
+    /// Removes the rows of one kind, one batch per transaction.
+    async fn in_batches(&self, what: Expirable, processed: &mut Processed<'_>, store: &dyn Store) -> Result<()> {
+        loop {
             let unit = self.work.open(store).await?;
             // No row is locked yet.
-            if removed[at].needs_count() {
-                removed[at].counted(unit.done(unit.expiry().count(kinds[at], self.age).await)?);
+            if processed.needs_count() {
+                processed.counted(unit.done(unit.expiry().count(what, self.age).await)?);
             }
-            let (mut room, mut batches) = (self.batch, Vec::new());
-            while at < N && room > 0 {
-                let left = removed[at].left();
-                let most = room.min(left);
-                let rows = unit.done(unit.expiry().remove(kinds[at], self.age, most).await)?;
-                room -= rows;
-                let is_last = rows < most || rows == left;
-                batches.push((at, rows, is_last));
-                at += usize::from(is_last);
-            }
-            unit.commit(Ok(())).await?;
-            for (kind, rows, is_last) in batches {
-                removed[kind].add(rows, is_last);
+            let most = self.batch.min(processed.left());
+            let rows = unit.expiry().remove(what, self.age, most).await;
+            let rows = unit.commit(rows).await?;
+            let is_last = rows < most || rows == processed.left();
+            processed.add(rows, is_last);
+            if is_last {
+                return Ok(());
             }
         }
-        Ok(removed.map(|removed| removed.rows()))
     }
 
     async fn count<const N: usize>(&self, kinds: [Expirable; N], store: &dyn Store, sweep: &Sweep) -> Result<[u64; N]> {
@@ -141,8 +171,12 @@ pub struct RemovedExpired {
     pub idempotency_keys: u64,
 }
 
-/// Deletes every expired session, verification token and answer of a repeatable call, 50,000 per transaction. The limit
-/// of `sweep` applies to each of the three. Locked rows are left to the next run.
+/// Deletes every expired session, verification token and answer of a repeatable call. The limit of `sweep` applies to
+/// each of the three.
+///
+/// On PostgreSQL, and without a limit, first tries one statement for each of the three in one transaction; none may take
+/// more than 250 ms. Otherwise deletes 50,000 rows per transaction, and leaves locked rows to the next run. If one of the
+/// three cannot be deleted, the others are, and its error is returned after that.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = Removal {
         age: Duration::ZERO,
@@ -198,8 +232,8 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
     Ok(PurgedDeleted { requests, tasks, own })
 }
 
-/// Removes every event that was counted at least `age` ago, 5,000 per transaction, and returns the number of events. An
-/// event that is delivered again after that is counted again, so keep events for longer than any sender retries.
+/// Removes every event that was counted at least `age` ago, as [`remove_expired`] does with 5,000 per transaction, and
+/// returns the number of events. An event that is delivered again after that is counted again, so keep events for longer than any sender retries.
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
         age,

@@ -33,6 +33,18 @@ impl Work {
         self.open_with(store, options, Location::caller())
     }
 
+    /// As [`open`](Self::open), with a limit for each statement.
+    #[track_caller]
+    pub(crate) fn open_within(
+        self,
+        store: &dyn Store,
+        limit: Duration,
+    ) -> impl Future<Output = Result<JobUnit<dyn PlatformUnit>>> {
+        let options =
+            UnitOptions { idle_timeout: Some(IDLE), statement_timeout: Some(limit), ..UnitOptions::default() };
+        self.open_with(store, options, Location::caller())
+    }
+
     /// As [`open`](Self::open), for work that reads a file or another database between its statements. The pool limits its
     /// pauses.
     #[track_caller]

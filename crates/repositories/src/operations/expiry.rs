@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::TimeDelta;
 use rylie_audit::Action;
 use rylie_entities::Timestamp;
-use sea_orm::{DbBackend, Value};
+use sea_orm::DbBackend;
 
 use crate::tx::Tx;
 use crate::usage::billing_period;
@@ -47,9 +47,18 @@ pub trait ExpiryRepository: Send + Sync {
 
     /// Deletes at most `batch` rows that expired at least `age` ago, oldest first. Returns the number of deleted rows.
     ///
-    /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes. Those are
-    /// skipped, after a wait of a tenth of a second for the first. Fails with [`Error::Invalid`] as [`count`](Self::count) does.
+    /// Fewer than `batch` means that none is left, except rows that another transaction locks or changes: those are
+    /// skipped. Fails with [`Error::Invalid`] as [`count`](Self::count) does.
     async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64>;
+
+    /// Deletes all rows that expired at least `age` ago by one statement, which is faster than batches. Returns the number
+    /// of deleted rows, or `None` if only batches are possible: for rows that are recorded, and on SQLite, where no
+    /// statement has a time limit.
+    ///
+    /// For a unit with a [statement limit](crate::UnitOptions::statement_timeout), so that no row is locked for long. Waits for
+    /// locked rows. Fails with [`Error::Timeout`] if the limit ends it, and with [`Error::Invalid`] as
+    /// [`count`](Self::count) does.
+    async fn remove_all(&self, what: Expirable, age: Duration) -> Result<Option<u64>>;
 }
 
 impl Expirable {
@@ -70,8 +79,8 @@ impl Expirable {
         matches!(self, Self::DeletedRequests | Self::DeletedTasks | Self::DeletedOwn(_))
     }
 
-    /// Returns the statement that skips locked rows. `$1` is the latest expiry time, `$2` the batch size.
-    fn delete_unlocked(self, engine: DbBackend) -> String {
+    /// Returns the statement that deletes a batch and skips locked rows. `$1` is the latest expiry time, `$2` the batch size.
+    fn delete_batch(self, engine: DbBackend) -> String {
         let (table, key, ended, which) = self.parts();
         // On PostgreSQL a physical row address avoids an index lookup. Tables whose rows change often use the key,
         // because a row that moved before it was locked would be missed.
@@ -84,39 +93,6 @@ impl Expirable {
             // An array is evaluated once. A sub-query could run again for each row and lock more than the batch.
             _ => format!(r#"DELETE FROM "{table}" WHERE {by} = ANY (ARRAY({rows} FOR UPDATE SKIP LOCKED))"#),
         }
-    }
-
-    /// Returns the statement that deletes the rows before the first one beyond the batch, or all of them. It waits for
-    /// locked rows. Rows with the time of that first one stay. `$1` is the latest expiry time, `$2` the batch size.
-    fn delete_range(self) -> String {
-        let (table, _, ended, _) = self.parts();
-        let beyond =
-            format!(r#"SELECT "{ended}" FROM "{table}" WHERE "{ended}" <= $1 ORDER BY "{ended}" OFFSET $2 LIMIT 1"#);
-        format!(r#"DELETE FROM "{table}" WHERE "{ended}" <= $1 AND "{ended}" < coalesce(({beyond}), 'infinity')"#)
-    }
-}
-
-/// The longest wait for a locked row. Then the batch is removed without the locked rows.
-const PATIENCE: &str = "100ms";
-
-/// Deletes a range of rows without locking each before, which is faster. Returns 0 if a row was locked for too long.
-async fn remove_range(tx: &Tx, what: Expirable, values: Vec<Value>) -> Result<u64> {
-    let all = tx.across_tenants()?;
-    let savepoint = tx.savepoint().await?;
-    let limit = "SELECT current_setting('lock_timeout'), set_config('lock_timeout', $1, true)";
-    let before = all.rows(limit, vec![PATIENCE.into()]).await?;
-    let before: Option<String> = before.first().map(|row| row.try_get_by_index(0)).transpose()?;
-    match all.run(&what.delete_range(), values).await {
-        Ok(removed) => {
-            all.rows(limit, vec![before.into()]).await?;
-            savepoint.keep().await?;
-            Ok(removed)
-        }
-        Err(Error::Timeout) => {
-            savepoint.undo().await?;
-            Ok(0)
-        }
-        Err(error) => Err(error),
     }
 }
 
@@ -135,21 +111,26 @@ impl ExpiryRepository for Tx {
 
     async fn remove(&self, what: Expirable, age: Duration, batch: u64) -> Result<u64> {
         let all = self.across_tenants()?;
-        let sql = what.delete_unlocked(self.engine());
-        let values = |rows: u64| -> Result<Vec<Value>> {
-            Ok(vec![ago(self, age)?.into(), i64::try_from(rows).unwrap_or(i64::MAX).into()])
-        };
+        let sql = what.delete_batch(self.engine());
+        let values = vec![ago(self, age)?.into(), i64::try_from(batch).unwrap_or(i64::MAX).into()];
         if !what.is_recorded() {
-            let range = if all.is_sqlite() { 0 } else { remove_range(self, what, values(batch)?).await? };
-            let rest = if range < batch { all.run(&sql, values(batch - range)?).await? } else { 0 };
-            return Ok(range + rest);
+            return all.run(&sql, values).await;
         }
-        let values = values(batch)?;
         let rows = all.rows(&format!(r#"{sql} RETURNING "id""#), values).await?;
         let ids: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0)).collect::<std::result::Result<_, _>>()?;
         let removed = ids.len() as u64;
         self.record_each(&Action::Purged, what.parts().0, ids).await?;
         Ok(removed)
+    }
+
+    async fn remove_all(&self, what: Expirable, age: Duration) -> Result<Option<u64>> {
+        let all = self.across_tenants()?;
+        if all.is_sqlite() || what.is_recorded() {
+            return Ok(None);
+        }
+        let (table, _, ended, _) = what.parts();
+        let sql = format!(r#"DELETE FROM "{table}" WHERE "{ended}" <= $1"#);
+        all.run(&sql, vec![ago(self, age)?.into()]).await.map(Some)
     }
 }
 

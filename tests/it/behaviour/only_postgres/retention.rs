@@ -60,6 +60,25 @@ async fn a_locked_session_is_left_and_the_others_of_the_batch_are_removed() {
     }
 }
 
+#[tokio::test]
+async fn the_others_are_removed_while_a_session_is_locked_for_longer_than_the_limit() {
+    let world = world().await;
+    let mut sql = sessions(&world, 3_000, "n").await;
+    let mut other = Sql::connect(world.url()).await;
+    other.run(r#"BEGIN; SELECT 1 FROM "Session" WHERE id = 's7' FOR UPDATE"#).await;
+    let (proxy, store) = recorded(&world).await;
+    proxy.record_statements();
+
+    let removed = remove_expired(&*store, &Sweep::default()).await.unwrap();
+
+    assert_eq!(removed.sessions, 2_999);
+    let statements = proxy.take_statements();
+    let deletions = statements.iter().filter(|sql| sql.contains(r#"DELETE FROM "Session""#)).count();
+    assert_eq!(deletions, 2, "all at once, which waited, and a batch: {statements:#?}");
+    other.run("ROLLBACK").await;
+    assert_eq!(sql.one(r#"SELECT string_agg(id, ',') FROM "Session""#).await, "s7");
+}
+
 /// What a progress received: the numbers of processed rows and the totals.
 type Reports = Arc<Mutex<Vec<(u64, u64)>>>;
 
@@ -156,7 +175,8 @@ async fn rows_of_a_second_batch_are_counted_for_the_progress() {
     let _sql = sessions(&world, 51_000, "n").await;
     let (reported, progress) = reports();
 
-    let removed = remove_expired(&*world.store(), &Sweep { progress, ..Sweep::default() }).await.unwrap();
+    let sweep = Sweep { progress, limit: Some(60_000), ..Sweep::default() };
+    let removed = remove_expired(&*world.store(), &sweep).await.unwrap();
 
     assert_eq!(removed.sessions, 51_000);
     assert_eq!(*reported.lock().unwrap(), [(0, 51_000), (50_000, 51_000), (51_000, 51_000), (0, 0), (0, 0)]);
