@@ -98,6 +98,7 @@ migrations! {
     m20261128_000083_save_connection_at_once::SaveConnectionAtOnce,
     m20261128_000084_hold_session::HoldSession,
     m20261128_000085_reserve_trigger_functions::ReserveTriggerFunctions,
+    m20261128_000086_keep_request_counts::KeepRequestCounts,
 }
 
 /// The first migration, whose result a database created by Prisma already has.

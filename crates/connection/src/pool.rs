@@ -50,7 +50,7 @@ pub struct Pool {
     pub(crate) costs: UnitCosts,
 }
 
-/// Whether the database's functions that save round trips exist.
+/// Whether the database's functions that save work exist.
 #[derive(Default)]
 struct Functions {
     /// Read a tenant's rows by id.
@@ -63,6 +63,8 @@ struct Functions {
     hold: AtomicBool,
     /// Save a connection to Google.
     save: AtomicBool,
+    /// Whether the numbers of requests are kept. On SQLite by a trigger instead of a function.
+    count: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -244,18 +246,24 @@ impl Pool {
     /// Checks again, as after a migration, whether units can assume their database role and whether the old service
     /// shares the database.
     pub async fn look_for_roles(&self) -> Result<()> {
-        if let Inner::Postgres(cache) = &self.inner {
-            let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
-            let exist = asked!(self, cache, |conn| postgres::has_functions(conn))?;
-            let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
-            self.row_level_security.store(takes.units, Ordering::Relaxed);
-            self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
-            let functions = &self.functions;
-            let flags = [&functions.read, &functions.sign_in, &functions.add, &functions.hold, &functions.save];
-            for (flag, exists) in flags.into_iter().zip(exist) {
-                flag.store(exists, Ordering::Relaxed);
+        match &self.inner {
+            Inner::Postgres(cache) => {
+                let takes = asked!(self, cache, |conn| postgres::may_take_roles(conn))?;
+                let exist = asked!(self, cache, |conn| postgres::has_functions(conn))?;
+                let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
+                self.row_level_security.store(takes.units, Ordering::Relaxed);
+                self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
+                let Functions { read, sign_in, add, hold, save, count } = &*self.functions;
+                let flags = [read, sign_in, add, hold, save, count];
+                for (flag, exists) in flags.into_iter().zip(exist) {
+                    flag.store(exists, Ordering::Relaxed);
+                }
+                self.shared.store(shared, Ordering::Relaxed);
             }
-            self.shared.store(shared, Ordering::Relaxed);
+            Inner::Sqlite(cache) => {
+                let counts = asked!(self, cache, |conn| sqlite::keeps_request_counts(conn))?;
+                self.functions.count.store(counts, Ordering::Relaxed);
+            }
         }
         Ok(())
     }

@@ -6,8 +6,8 @@ use syn::{Data, DeriveInput, Error, Fields, LitStr, Result};
 use crate::attributes::Attributes;
 use crate::field::Field;
 
-/// The tables of the platform, which have entities already.
-const PLATFORM: [&str; 16] = [
+/// The tables of the platform.
+const PLATFORM: [&str; 17] = [
     "Account",
     "Agency",
     "AuditLog",
@@ -15,6 +15,7 @@ const PLATFORM: [&str; 16] = [
     "IdempotencyKey",
     "MonthlyUsage",
     "Request",
+    "RequestCount",
     "SEOWorksTaskMapping",
     "SearchConsoleConnection",
     "Session",

@@ -7,6 +7,7 @@ mod arrays;
 mod audit_switch;
 mod by_key;
 mod columns;
+mod kept_counts;
 mod many;
 mod owned;
 mod owned_at_once;

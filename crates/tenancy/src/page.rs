@@ -24,7 +24,7 @@ impl PageRequest {
         Self { limit: limit.clamp(1, Self::MAX_LIMIT), offset: offset.min(Self::MAX_OFFSET), counted_to: None }
     }
 
-    /// Limits the count for the page's total, because an exact total of a long list costs more than its page. A total
+    /// Limits the count for the page's total, because counting a long list costs more than its page. A total
     /// of `rows` or more then means "at least", as in "more than 1,000".
     #[must_use]
     pub fn counting_to(self, rows: u64) -> Self {

@@ -13,6 +13,7 @@ use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::migrations::m20261128_000086_keep_request_counts::RECOUNT_NOW;
 use crate::options::{DeployProgress, Listener};
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
@@ -40,8 +41,11 @@ async fn missing_for(connection: &mut Connection, opens_units: &str) -> Result<O
     if let Some(pending) = row_security.find(|migration| applied.iter().all(|name| name != migration.name())) {
         return Ok(Some(format!("migration {} is pending", pending.name())));
     }
-    let tables: Vec<_> =
-        TABLES.iter().chain(&["UsageEvent", "IdempotencyKey"]).map(|table| format!("'{table}'")).collect();
+    let tables: Vec<_> = TABLES
+        .iter()
+        .chain(&["UsageEvent", "IdempotencyKey", "RequestCount"])
+        .map(|table| format!("'{table}'"))
+        .collect();
     let tables = tables.join(", ");
     let sql = MISSING.replace("$tables", &tables).replace("$take", TAKE).replace("$units", opens_units);
     connection.ask(&sql, "looking for roles and policies").await
@@ -115,6 +119,9 @@ impl Migrations {
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;
+        // What logins of the old service wrote was not counted.
+        let failed = Error::doing("counting the requests");
+        self.connection.execute(RECOUNT_NOW).await.map_err(failed)?;
         owners::refuse_strangers(&mut self.connection).await?;
         Ok(true)
     }

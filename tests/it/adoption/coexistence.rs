@@ -196,3 +196,33 @@ async fn the_old_services_lists_by_status_read_an_index_in_its_order() {
     assert_eq!(raw.rows(left).await, Ok(vec![]));
     assert!(owner.drift().await.unwrap().differences.is_empty());
 }
+
+/// The old service's logins have no right on the kept numbers of requests, and every write of theirs succeeds.
+#[tokio::test]
+async fn the_old_services_requests_are_counted_once_the_adoption_is_finished() {
+    let place = of_the_guide(Cluster::shared().await.unwrap()).await;
+    place.adopt().await;
+    let mut raw = Raw::connect(&place.url()).await;
+    let counted = "SELECT sum(requests)::text FROM \"RequestCount\"";
+    assert_eq!(raw.rows(counted).await.unwrap(), ["3"]);
+    let mut app = Raw::connect(&place.app).await;
+    app.run(
+        "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") VALUES \
+         ('r1', 'ann', 'a1', 't', 'd', 'x', now()), ('r2', 'ann', 'a1', 't', 'd', 'x', now()), ('r3', 'bob', 'a2', 't', 'd', 'x', now())",
+    )
+    .await;
+    app.run("UPDATE \"Request\" SET status = 'COMPLETED' WHERE id = 'r1'").await;
+    app.run("DELETE FROM \"Request\" WHERE id = 'r2'").await;
+    assert_eq!(raw.rows(counted).await.unwrap(), ["3"]);
+    // The owner's requests are counted at once.
+    let of_owner = "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") VALUES ('r4', 'bob', 'a2', 't', 'd', 'x', now())";
+    Raw::connect(&place.owner).await.run(of_owner).await;
+    assert_eq!(raw.rows(counted).await.unwrap(), ["4"]);
+
+    assert!(migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+
+    assert_eq!(raw.rows(counted).await.unwrap(), ["6"]);
+    assert_eq!(raw.rows("SELECT rylie_recount_requests()::text").await.unwrap(), ["0"]);
+    let completed = "SELECT sum(requests)::text FROM \"RequestCount\" WHERE status = 'COMPLETED'";
+    assert_eq!(raw.as_tenant("a1", completed).await.unwrap(), ["1"]);
+}

@@ -351,7 +351,7 @@ async fn drifted(place: &Place) -> Vec<String> {
 async fn open_to(place: &Place, role: &str) -> Vec<String> {
     let sql = format!(
         "SELECT relname || ' ' || privilege_type FROM pg_class c, aclexplode(relacl) e WHERE e.grantee = '\"{role}\"'::regrole \
-         AND relnamespace = 'public'::regnamespace AND (relname LIKE 'rylie%' OR relname IN ('seaql_migrations', 'UsageEvent', 'IdempotencyKey')) \
+         AND relnamespace = 'public'::regnamespace AND (relname LIKE 'rylie%' OR relname IN ('seaql_migrations', 'UsageEvent', 'IdempotencyKey', 'RequestCount')) \
          UNION SELECT proname || ' ' || privilege_type FROM pg_proc, aclexplode(proacl) e WHERE e.grantee = '\"{role}\"'::regrole AND proname LIKE 'rylie%' \
          UNION SELECT relname || ' PUBLIC' FROM pg_class c, aclexplode(relacl) e WHERE e.grantee = 0 AND relname LIKE 'rylie%'"
     );

@@ -18,6 +18,7 @@ mod decoding;
 mod idempotency;
 mod identity;
 mod isolation;
+mod kept_totals;
 mod keyring_changes;
 mod keyset;
 mod limits;

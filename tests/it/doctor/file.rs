@@ -120,6 +120,10 @@ pub(super) const FAULTS: &[(&str, &str)] = &[
         "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\", deleted, \"deletedAt\") VALUES ('q', 'u1', 'a1', 't', 'd', 'x', '2026-01-01 00:00:00', 1, '2020-01-01 00:00:00')",
     ),
     (
+        "application.request-counts",
+        "INSERT INTO \"RequestCount\" (\"tenantId\", status, requests) VALUES ('a1', 'PENDING', 1)",
+    ),
+    (
         "application.jobs-stuck",
         "INSERT INTO rylie_job_runs (job, due, status, manual, holder, started, leased_until) VALUES ('vacuum', '2026-01-01 00:00:00', 'running', 0, 'h', '2026-01-01 00:00:00', '2026-01-01 00:00:00')",
     ),

@@ -227,6 +227,7 @@ pub(super) const APPLICATION: &[Plant] = &[
         "application.purge-backlog",
         "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\", deleted, \"deletedAt\") VALUES ('q', 'u1', 'a1', 't', 'd', 'x', now(), true, now() - interval '100 days')",
     ),
+    plant("application.request-counts", "INSERT INTO \"RequestCount\" (\"tenantId\", status, requests) VALUES ('a1', 'PENDING', 1)"),
     plant("application.secrets-plain", "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'ya29.canary', now())"),
     plant("application.secrets-plain", "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', '00112233445566778899aabbccddeeff:00112233', now())"),
     plant("application.secrets-keys", "INSERT INTO \"GA4Connection\" (id, \"userId\", \"accessToken\", \"updatedAt\") VALUES ('g', 'u1', 'rylie1.k1.short', now())"),

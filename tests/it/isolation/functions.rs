@@ -54,6 +54,8 @@ async fn a_login_that_may_not_take_the_role_reads_nothing_through_them() {
     assert_eq!(stranger.rows(&add("a1", "ann", "ann")).await, Err(DENIED.to_owned()));
     let hold = "SELECT rylie_hold_session('any', 'any', 'ann', 'USER', NULL, 'a1', '2000-01-01')";
     assert_eq!(stranger.rows(hold).await, Err(DENIED.to_owned()));
+    let recount = "SELECT rylie_recount_requests()";
+    assert_eq!(stranger.rows(recount).await, Err(DENIED.to_owned()));
 }
 
 /// Each value of the check is one that the session's row and its user's must have.
@@ -190,7 +192,7 @@ async fn without_the_functions_a_transaction_serves() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session, rylie_save_ga4_connection, rylie_save_search_console_connection").await;
+    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session, rylie_save_ga4_connection, rylie_save_search_console_connection, rylie_recount_requests").await;
     let database = world.connect_again(1).await.unwrap();
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
@@ -200,6 +202,10 @@ async fn without_the_functions_a_transaction_serves() {
     let new = NewRequest::new("t", RequestKind::Page);
     let made = database.store().add_request(&agency.scope(), new, Vec::new()).await.unwrap();
     assert_eq!(agency.unit().await.unwrap().requests().get(&made.request.id).await.unwrap(), made.request);
+    let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
+    let page = unit.requests().list(RequestFilter::default(), PageRequest::new(1, 0)).await.unwrap();
+    assert_eq!(page.total, 2);
+    drop(unit);
     for _ in 0..2 {
         let get = async |unit: TenantAccess| unit.requests().get(&request.id).await;
         assert_eq!(database.store().read_as(&agency.admin.session, Origin::default(), get).await.unwrap(), request);

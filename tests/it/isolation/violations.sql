@@ -30,9 +30,9 @@ WITH walled AS (
     SELECT tablename, 'policy ' || policyname || ' lets a tenant see more' FROM policy
     WHERE roles && '{rylie_tenant,public}' AND permissive = 'PERMISSIVE' AND (qual <> plain OR with_check <> plain OR with_check IS NULL)
     UNION ALL
-    -- Roots derive the key; events, and answers of calls that may be repeated, keep it by value.
+    -- Roots derive the key; events, answers of calls that may be repeated, and counts keep it by value.
     SELECT name, 'no foreign key holds it to its parent''s tenant' FROM walled
-    WHERE attnum IS NOT NULL AND name NOT IN ('Agency', 'User', 'Request', 'AuditLog', 'IdempotencyKey') AND NOT EXISTS (
+    WHERE attnum IS NOT NULL AND name NOT IN ('Agency', 'User', 'Request', 'AuditLog', 'IdempotencyKey', 'RequestCount') AND NOT EXISTS (
         SELECT FROM pg_constraint k WHERE k.conrelid = walled.oid AND k.contype = 'f' AND k.convalidated
         AND walled.attnum = ANY (k.conkey) AND array_length(k.conkey, 1) > 1
     )

@@ -94,6 +94,15 @@ impl Pool {
         matches!(self.single_statement(options, exists), Some(SingleStatement::ThroughFunction))
     }
 
+    /// Returns whether the database keeps the numbers of requests. While the old service shares the database, what its
+    /// logins write is not counted.
+    #[must_use]
+    pub fn keeps_request_counts(&self) -> bool {
+        let counts = self.functions.count.load(Ordering::Relaxed);
+        let guarded = self.engine() == DbBackend::Sqlite || self.has_row_level_security();
+        counts && guarded && !self.is_shared_with_old_service()
+    }
+
     fn single_statement(&self, options: UnitOptions, function: &AtomicBool) -> Option<SingleStatement> {
         if self.engine() == DbBackend::Sqlite {
             return Some(SingleStatement::Plainly);

@@ -48,6 +48,12 @@ pub(super) fn begin(access: Access) -> String {
     }
 }
 
+/// Returns whether the database keeps the numbers of requests.
+pub(super) async fn keeps_request_counts(conn: &mut SqliteConnection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'Request_count_delete')";
+    Ok(sqlx::raw_sql(sql).fetch_one(conn).await?.try_get(0)?)
+}
+
 pub(super) async fn applied_migrations(conn: &mut SqliteConnection) -> Result<Vec<String>> {
     let there =
         sqlx::raw_sql("SELECT 1 FROM sqlite_schema WHERE name = 'seaql_migrations'").fetch_optional(&mut *conn).await?;

@@ -6,6 +6,7 @@ mod backups;
 mod jobs;
 mod orphans;
 mod platform;
+mod request_counts;
 mod secrets;
 mod sessions;
 mod usage;
@@ -18,7 +19,7 @@ pub use backups::backup_outcomes;
 pub use jobs::job_outcomes;
 pub(super) use orphans::orphans;
 
-pub(super) static CHECKS: [CheckSpec; 38] = [
+pub(super) static CHECKS: [CheckSpec; 39] = [
     by_code("application.migrations", "Migrations are pending, were changed, or stopped half-way.", Look::Code)
         .fix("rylie migrate deploy", "as `rylie migrate plan` shows"),
     by_code("application.drift", "The live schema differs from the one that the migrations create.", Look::Code)
@@ -95,4 +96,5 @@ pub(super) static CHECKS: [CheckSpec; 38] = [
     usage::ARCHIVE,
     usage::OPEN_PERIODS,
     usage::PURGE,
+    request_counts::REQUEST_COUNTS,
 ];

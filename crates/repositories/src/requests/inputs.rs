@@ -109,6 +109,11 @@ fn briefly<S: Serializer>(user: &Option<User>, to: S) -> Result<S::Ok, S::Error>
 }
 
 impl RequestFilter {
+    /// Returns whether the filter selects all requests that are not soft-deleted, or those of them with a status.
+    pub(super) fn selects_by_status_only(&self) -> bool {
+        *self == Self { status: self.status, ..Self::default() }
+    }
+
     pub(super) fn condition(self) -> Condition {
         Condition::all()
             .add(Column::Deleted.eq(self.deleted))

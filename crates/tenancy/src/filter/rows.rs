@@ -24,6 +24,8 @@ pub struct Rows<'tx, E> {
     tx: &'tx Tx,
     select: Select,
     tenant_filter: Condition,
+    /// The statement that reads the number of rows of the list, if the database keeps it.
+    kept_total: Option<SelectStatement>,
     at_once: bool,
     of: PhantomData<E>,
 }
@@ -51,7 +53,7 @@ impl Tx {
 
     fn rows_of_table<E: EntityTrait>(&self, tenant_filter: Condition) -> Rows<'_, E> {
         let select = Select(Query::select().from(E::default().table_ref()).take());
-        Rows { tx: self, select, tenant_filter, at_once: false, of: PhantomData }
+        Rows { tx: self, select, tenant_filter, kept_total: None, at_once: false, of: PhantomData }
     }
 }
 
@@ -113,6 +115,12 @@ where
         self
     }
 
+    /// Reads the total of a page by this statement, instead of counting the rows.
+    pub(super) fn total_from(mut self, kept: SelectStatement) -> Self {
+        self.kept_total = Some(kept);
+        self
+    }
+
     /// Limits the number of rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.select.0.limit(rows);
@@ -162,9 +170,12 @@ where
 
     /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
     pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
-        let (tx, engine, at_once) = (self.tx, self.tx.engine(), self.at_once);
+        let (tx, engine, at_once, kept) = (self.tx, self.tx.engine(), self.at_once, self.kept_total.clone());
         let mut select = self.filtered();
-        let total = count(select.clone(), page.counted_to());
+        let total = match kept {
+            Some(total) => up_to(total, page.counted_to(), engine),
+            None => count(select.clone(), page.counted_to()),
+        };
         select.limit(page.limit()).offset(page.offset());
         select_all::<E>(engine, &mut select).expr(Expr::SubQuery(None, Box::new(total.clone().into())));
         let rows = tx.sent::<E>(engine.build(&select), at_once).await?;
@@ -219,6 +230,14 @@ impl Tx {
 
 pub(super) fn decoded<E: Decoded>(rows: &[QueryResult]) -> Result<Vec<E::Model>> {
     rows.iter().map(|row| Ok(E::decoded(row)?)).collect()
+}
+
+/// Limits a total to `most`.
+fn up_to(total: SelectStatement, most: Option<u64>, engine: DbBackend) -> SelectStatement {
+    let Some(most) = most else { return total };
+    let total = Expr::SubQuery(None, Box::new(total.into()));
+    let least = Func::cust(if engine == DbBackend::Postgres { "LEAST" } else { "min" });
+    Query::select().expr(least.args([total, Expr::val(most)])).take()
 }
 
 /// Returns a statement that counts the rows, up to `most`.

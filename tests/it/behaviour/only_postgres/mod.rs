@@ -6,6 +6,7 @@ mod audit_relations;
 mod audit_roles;
 mod audit_seals;
 mod audit_values;
+mod request_counts;
 mod retention;
 mod savepoints;
 mod tenants;

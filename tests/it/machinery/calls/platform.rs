@@ -36,6 +36,7 @@ listed! { Platform by platform:
     ExpiryRepository {
         count: |unit, rows| unit.expiry().count(Expirable::DeletedRequests, Duration::ZERO);
         remove: |unit, rows| unit.expiry().remove(Expirable::DeletedRequests, Duration::ZERO, 10);
+        remove_all: |unit, rows| unit.expiry().remove_all(Expirable::Sessions, Duration::ZERO);
     }
     TenantTransfer {
         inventory: |unit, rows| unit.tenant_transfer().inventory(&rows.tenant);
