@@ -6,13 +6,17 @@ pub(super) fn operation(sql: &str) -> &'static str {
     ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"].into_iter().find(|known| *known == word).unwrap_or("OTHER")
 }
 
-/// Returns the table, if the statement names only one.
+/// Numbers that a page of requests reads with its rows.
+const KEPT_TOTALS: &str = "RequestCount";
+
+/// Returns the table, if the statement names only one, apart from kept totals.
 pub(super) fn collection(sql: &str) -> Option<&str> {
     let mut words = write(sql).unwrap_or(sql).split_ascii_whitespace();
     let mut tables = std::iter::from_fn(|| {
         while let Some(word) = words.next() {
             if matches!(word, "FROM" | "JOIN" | "INTO" | "UPDATE")
                 && let Some(table) = words.clone().next().and_then(table)
+                && table != KEPT_TOTALS
             {
                 return Some(table);
             }
@@ -57,6 +61,7 @@ mod tests {
             ("UPDATE\n  \"User\" SET \"a\" = $1 WHERE \"b\" IS DISTINCT FROM \"User\".\"c\"", Some("User")),
             (r#"DELETE FROM "User" WHERE "id" IN (SELECT "id" FROM "User" FOR UPDATE)"#, Some("User")),
             (r#"SELECT 1 FROM "User" LEFT JOIN "Request" ON true"#, None),
+            (r#"SELECT "a", (SELECT 1 FROM "RequestCount") FROM "Request""#, Some("Request")),
             ("SELECT 1 FROM (SELECT 1)", None),
             ("SELECT 1", None),
             (
