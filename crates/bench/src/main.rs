@@ -6,6 +6,7 @@ mod delay;
 mod growth;
 mod measure;
 mod own;
+mod paths;
 mod process;
 mod server_time;
 mod service;
@@ -22,7 +23,7 @@ type Result<T, E = Failure> = std::result::Result<T, E>;
 
 const USAGE: &str = "usage: rylie-bench [--rtt MS,MS…] <workload>… | --list | prepare [--requests N] [--agencies N] \
                      [--users N] | own [ROUNDS] | audit [RECORDS] | pairs | table <file> | growth <file> | \
-                     proxy <port> <host:port> <MS>";
+                     paths <file> | proxy <port> <host:port> <MS>";
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -61,6 +62,10 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         Some("growth") => {
             let file = arguments.get(1).ok_or(USAGE)?;
             print!("{}", growth::of(&std::fs::read_to_string(file)?));
+        }
+        Some("paths") => {
+            let file = arguments.get(1).ok_or(USAGE)?;
+            print!("{}", paths::of(&std::fs::read_to_string(file)?)?);
         }
         Some("--rtt") => at_distances(&arguments[1..]).await?,
         Some("proxy") => {

@@ -22,10 +22,14 @@ where
         Some(operations) => (Until::Number(operations / 10), Until::Number(operations / 10 + operations)),
         None => (Until::after(settings::warm_up()), Until::after(settings::warm_up() + settings::run_time())),
     };
-    drive(callers, &next, warm, &operation).await?;
+    let warmed = drive(callers, &next, warm, &operation).await?.len();
     let (cpu, start) = (cpu_seconds(), Instant::now());
     let latencies = drive(callers, &next, run, &operation).await?;
-    report(workload, callers, latencies, start.elapsed().as_secs_f64(), cpu_seconds() - cpu, "");
+    let (seconds, extra) = (start.elapsed().as_secs_f64(), format!(r#","warm_ops":{warmed}"#));
+    if latencies.is_empty() {
+        return Err(format!("{workload}: no operation ended in the measured time; raise RUN_S").into());
+    }
+    report(workload, callers, latencies, seconds, cpu_seconds() - cpu, &extra);
     Ok(())
 }
 
@@ -36,10 +40,11 @@ where
     W: Future<Output = Result<()>> + Send + 'static,
 {
     let (operation, next) = (Arc::new(operation), Arc::new(AtomicU64::new(0)));
-    drive(1, &next, Until::Number(operations / 10), &operation).await?;
+    let warmed = drive(1, &next, Until::Number(operations / 10), &operation).await?.len();
     let (cpu, start) = (cpu_seconds(), Instant::now());
     let latencies = drive(1, &next, Until::Number(operations / 10 + operations), &operation).await?;
-    report(workload, 1, latencies, start.elapsed().as_secs_f64(), cpu_seconds() - cpu, "");
+    let (seconds, extra) = (start.elapsed().as_secs_f64(), format!(r#","warm_ops":{warmed}"#));
+    report(workload, 1, latencies, seconds, cpu_seconds() - cpu, &extra);
     Ok(())
 }
 

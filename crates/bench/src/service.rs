@@ -1,17 +1,23 @@
 //! The service as in production, with a plain login to which row-level security applies.
 
+use std::str::FromStr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use rylie_db::crypto::{KeyFile, Keyring};
 use rylie_db::own::Schema;
 use rylie_db::prelude::*;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, Row};
 use tempfile::TempDir;
 
 use crate::dataset::user;
 use crate::server_time::follow;
 use crate::{Result, settings};
+
+/// The longest wait for the replicas. The service probes a replica that did not answer again after 15 seconds at most.
+const REPLICAS_SERVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// A connected database with a temporary keyring.
 pub(crate) struct Service {
@@ -49,6 +55,7 @@ impl Service {
             config = config.set(quota, "1000000000,3,8,8")?;
         }
         let database = Database::connect(config.build()?.with(schema)?).await?;
+        replicas_serve(&database).await?;
         Ok(Self { store: database.store(), _keys: keys })
     }
 
@@ -79,8 +86,22 @@ impl Service {
     }
 }
 
+/// Waits until every configured replica serves reads. Until then the primary would serve them.
+async fn replicas_serve(database: &Database) -> Result<()> {
+    let until = Instant::now() + REPLICAS_SERVE_WITHIN;
+    loop {
+        let replicas = database.replicas();
+        let Some(out) = replicas.iter().find(|replica| !replica.serving) else { return Ok(()) };
+        if Instant::now() >= until {
+            return Err(format!("replica {} serves no reads: {}", out.number, out.reason).into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn refuse_a_login_above_the_policies(url: &str) -> Result<()> {
-    let mut login = PgConnection::connect(url).await?;
+    // PgBouncer 1.18 rejects this startup parameter of the driver.
+    let mut login = PgConnectOptions::from_str(url)?.extra_float_digits(None).connect().await?;
     // Unprepared: a pooler may prepare a statement on one server connection and run it on another.
     let above: bool = sqlx::raw_sql(
         r#"SELECT rolsuper OR rolbypassrls OR has_table_privilege('public."Request"', 'SELECT') FROM pg_roles WHERE rolname = current_user"#,

@@ -146,7 +146,7 @@ fn table(lines: &[&Line]) -> String {
 }
 
 /// Formats the median; empty without figures.
-fn median(mut figures: Vec<f64>) -> String {
+pub(crate) fn median(mut figures: Vec<f64>) -> String {
     figures.sort_by(f64::total_cmp);
     let middle = figures.len() / 2;
     match figures[..] {

@@ -24,7 +24,8 @@ pub(crate) async fn save_and_read(name: &str) -> Result<()> {
             let user = user(1 + number)?;
             let (access, new) = connection(number, Some(user.clone()));
             store.save_ga4_connection(scope, new).await?;
-            let unit = store.tenant(scope).read_only().deferred().await?;
+            // A replica may not have the connection yet.
+            let unit = store.tenant(scope).read_only().on_primary().deferred().await?;
             let opened = unit.ga4_connections().open_tokens(&user).await?.ok_or("no connection")?;
             if opened.access == access { Ok(()) } else { Err("the opened token differs".into()) }
         }
