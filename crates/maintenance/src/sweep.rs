@@ -85,6 +85,9 @@ pub(crate) struct Removal {
 impl Removal {
     /// Removes the expired rows of these kinds, one batch per transaction. Kinds with few rows share one. Returns the
     /// number of rows of each kind, in a dry run without removing them.
+    ///
+    /// If a shared transaction fails, each kind has its own, so that a kind that always fails keeps no other. The error
+    /// of the first one that fails is returned after that.
     pub(crate) async fn run<const N: usize>(
         &self,
         kinds: [Expirable; N],
@@ -94,18 +97,34 @@ impl Removal {
         if sweep.dry_run {
             return self.count(kinds, store, sweep).await;
         }
-        let (mut removed, mut at) = ([(); N].map(|()| Processed::none(sweep)), 0);
-        while at < N {
+        let mut kinds = kinds.map(|what| (what, Processed::none(sweep)));
+        match self.remove(&mut kinds, store).await {
+            Err(_) if N > 1 => {
+                let mut failed = Ok(());
+                for kind in kinds.chunks_mut(1) {
+                    failed = failed.and(self.remove(kind, store).await);
+                }
+                failed?;
+            }
+            done => done?,
+        }
+        Ok(kinds.map(|(_, removed)| removed.rows()))
+    }
+
+    /// Removes the rows of these kinds, as many per transaction as a batch has room for.
+    async fn remove(&self, kinds: &mut [(Expirable, Processed<'_>)], store: &dyn Store) -> Result<()> {
+        let mut at = 0;
+        while let Some((what, removed)) = kinds.get_mut(at) {
             let unit = self.work.open(store).await?;
             // No row is locked yet.
-            if removed[at].needs_count() {
-                removed[at].counted(unit.done(unit.expiry().count(kinds[at], self.age).await)?);
+            if removed.needs_count() {
+                removed.counted(unit.done(unit.expiry().count(*what, self.age).await)?);
             }
             let (mut room, mut batches) = (self.batch, Vec::new());
-            while at < N && room > 0 {
-                let left = removed[at].left();
+            while let Some((what, removed)) = kinds.get(at).filter(|_| room > 0) {
+                let left = removed.left();
                 let most = room.min(left);
-                let rows = unit.done(unit.expiry().remove(kinds[at], self.age, most).await)?;
+                let rows = unit.done(unit.expiry().remove(*what, self.age, most).await)?;
                 room -= rows;
                 let is_last = rows < most || rows == left;
                 batches.push((at, rows, is_last));
@@ -113,10 +132,10 @@ impl Removal {
             }
             unit.commit(Ok(())).await?;
             for (kind, rows, is_last) in batches {
-                removed[kind].add(rows, is_last);
+                kinds[kind].1.add(rows, is_last);
             }
         }
-        Ok(removed.map(|removed| removed.rows()))
+        Ok(())
     }
 
     async fn count<const N: usize>(&self, kinds: [Expirable; N], store: &dyn Store, sweep: &Sweep) -> Result<[u64; N]> {
@@ -143,6 +162,8 @@ pub struct RemovedExpired {
 
 /// Deletes every expired session, verification token and answer of a repeatable call, 50,000 per transaction. The limit
 /// of `sweep` applies to each of the three. Locked rows are left to the next run.
+///
+/// If one of the three cannot be deleted, the others are. Its error is returned after that.
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = Removal {
         age: Duration::ZERO,
