@@ -9,7 +9,7 @@ use rylie_db::prelude::{Config, Database};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 
 use crate::measure::median;
-use crate::process::{cpu_seconds, peak_memory, server_cpu_seconds};
+use crate::process::{ServerTime, cpu_seconds, peak_memory};
 use crate::{Result, settings};
 
 /// Adds the records of a round, on PostgreSQL and on SQLite: 200 tenants, 1,000 users, and details of 100 to 200 bytes.
@@ -56,36 +56,39 @@ pub(crate) async fn verify() -> Result<()> {
 struct Begun {
     at: Instant,
     client: f64,
-    server: f64,
+    server: Option<ServerTime>,
 }
 
 impl Begun {
     async fn now() -> Result<Self> {
-        Ok(Self { server: server_seconds().await?, client: cpu_seconds(), at: Instant::now() })
+        Ok(Self { server: server_time().await?, client: cpu_seconds(), at: Instant::now() })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a number of records is far below 2^52")]
     async fn report(self, step: &str, records: u64) -> Result<()> {
         let (seconds, client, records) = (self.at.elapsed().as_secs_f64(), cpu_seconds() - self.client, records as f64);
+        let server = server_time().await?.zip(self.server).and_then(|(now, before)| now.seconds_since(before));
+        let server = server.map_or_else(|| "null".to_owned(), |seconds| format!("{seconds:.2}"));
         println!(
-            r#"{{"step":"{step}","records":{records:.0},"secs":{seconds:.3},"records_per_s":{:.0},"client_cpu_s":{client:.2},"server_cpu_s":{:.2},"rss_peak_mb":{:.1}}}"#,
+            r#"{{"step":"{step}","records":{records:.0},"secs":{seconds:.3},"records_per_s":{:.0},"client_cpu_s":{client:.2},"server_cpu_s":{server},"rss_peak_mb":{:.1}}}"#,
             records / seconds,
-            server_seconds().await? - self.server,
             peak_memory(),
         );
         Ok(())
     }
 }
 
-/// Returns the processor time of the server. SQLite works in the client.
-async fn server_seconds() -> Result<f64> {
+/// Returns the processor time of the server; `None` if the server is not on this machine. SQLite works in the client.
+async fn server_time() -> Result<Option<ServerTime>> {
     if sqlite() {
-        return Ok(0.0);
+        return Ok(None);
     }
     let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
     let backend = sqlx::query("SELECT pg_backend_pid()").fetch_one(&mut owner).await?.try_get(0)?;
+    // Read before the connection is closed, which ends the process.
+    let time = ServerTime::of(backend);
     owner.close().await?;
-    Ok(server_cpu_seconds(backend))
+    Ok(time)
 }
 
 /// Runs a step in a new process, prints its line, and returns its rate.

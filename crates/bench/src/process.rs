@@ -1,4 +1,4 @@
-//! Resource usage of this process from `/proc` (proc(5)); zero on systems without it.
+//! Resource usage of this process and of a server from `/proc` (proc(5)); zero or nothing on systems without it.
 
 use std::fs;
 
@@ -20,16 +20,42 @@ pub(crate) fn peak_memory() -> f64 {
     kilobytes.unwrap_or_default() / 1024.0
 }
 
-/// Returns the processor time of a PostgreSQL server on this machine in seconds, of the processes that have ended, too.
-/// `backend` is the process of one of its connections. Zero if the server is elsewhere.
-pub(crate) fn server_cpu_seconds(backend: i32) -> f64 {
-    let Some(postmaster) = times(&backend.to_string()).map(|times| times.parent) else { return 0.0 };
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let children = processes.filter_map(|entry| times(entry.file_name().to_str()?));
-    let running: u64 = children.filter(|times| times.parent == postmaster).map(|times| times.own).sum();
-    let ended = times(&postmaster.to_string()).map_or(0, |times| times.ended_children);
-    // A hundred ticks are a second on Linux (sysconf(3), `_SC_CLK_TCK`).
-    f64::from(u32::try_from(running + ended).unwrap_or(u32::MAX)) / 100.0
+/// How often a server's times are read until none of its processes ends meanwhile.
+const ATTEMPTS: usize = 100;
+
+/// The processor time of a PostgreSQL server on this machine, including its ended processes.
+#[derive(Clone, Copy)]
+pub(crate) struct ServerTime {
+    postmaster: i32,
+    ticks: u64,
+}
+
+impl ServerTime {
+    /// Reads it. `backend` is the process of an open connection. Returns `None` if the server is elsewhere, or if its
+    /// processes end all the time.
+    pub(crate) fn of(backend: i32) -> Option<Self> {
+        let postmaster = times(&backend.to_string())?.parent;
+        let ended = || Some(times(&postmaster.to_string())?.ended_children);
+        for _ in 0..ATTEMPTS {
+            let before = ended()?;
+            let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+            let children = processes.filter_map(|entry| times(entry.file_name().to_str()?));
+            let running: u64 = children.filter(|times| times.parent == postmaster).map(|times| times.own).sum();
+            // A process that ended meanwhile may be missing in both numbers, or counted in both.
+            if ended()? == before {
+                return Some(Self { postmaster, ticks: before + running });
+            }
+        }
+        None
+    }
+
+    /// Returns the seconds since an earlier time of the same server. Returns `None` for another server, as after a
+    /// restart.
+    pub(crate) fn seconds_since(self, earlier: Self) -> Option<f64> {
+        let ticks = self.ticks.checked_sub(earlier.ticks).filter(|_| self.postmaster == earlier.postmaster)?;
+        // A hundred ticks are a second on Linux (sysconf(3), `_SC_CLK_TCK`).
+        Some(f64::from(u32::try_from(ticks).unwrap_or(u32::MAX)) / 100.0)
+    }
 }
 
 /// The processor times of a process in ticks.
@@ -49,4 +75,56 @@ fn times(process: &str) -> Option<Times> {
         own: ticks(11)? + ticks(12)?,
         ended_children: ticks(13)? + ticks(14)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::ServerTime;
+
+    fn started(program: &str, arguments: &[&str]) -> Child {
+        Command::new(program).args(arguments).spawn().unwrap()
+    }
+
+    /// Returns the time of this process's children, one of which still runs.
+    fn now(open: &Child) -> ServerTime {
+        ServerTime::of(i32::try_from(open.id()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_ended_connection_shows_no_time() {
+        let mut ended = started("true", &[]);
+        ended.wait().unwrap();
+
+        assert!(ServerTime::of(i32::try_from(ended.id()).unwrap()).is_none());
+    }
+
+    #[test]
+    fn the_time_of_ended_processes_counts_and_never_decreases() {
+        let mut open = started("sleep", &["600"]);
+        let (first, mut last) = (now(&open), now(&open));
+        for _ in 0..5 {
+            let mut busy = started("sh", &["-c", "i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done"]);
+            while busy.try_wait().unwrap().is_none() {
+                let time = now(&open);
+                assert!(time.seconds_since(last).is_some(), "it decreased");
+                last = time;
+            }
+        }
+        let all = now(&open).seconds_since(first).unwrap();
+        open.kill().unwrap();
+        open.wait().unwrap();
+
+        assert!(all > 0.0);
+    }
+
+    #[test]
+    fn two_servers_have_no_common_time() {
+        let [one, other] = [1, 2].map(|postmaster| ServerTime { postmaster, ticks: 100 });
+
+        assert_eq!(one.seconds_since(one), Some(0.0));
+        assert_eq!(other.seconds_since(one), None);
+        assert_eq!(one.seconds_since(ServerTime { ticks: 101, ..one }), None);
+    }
 }

@@ -40,7 +40,7 @@ use crate::unit_options::Access;
 use savepoints::Savepoints;
 use statements::query_error;
 use telemetry::Telemetry;
-use transaction_connection::TransactionConnection;
+use transaction_connection::{TransactionConnection, end};
 
 pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};
 pub(crate) use in_text::Text;
@@ -75,15 +75,22 @@ enum EngineConnection {
 
 impl Transaction {
     /// Begins on a PostgreSQL connection with `batch`, which must start with `BEGIN`; one round trip. `limit` is the
-    /// time limit of each statement, if the batch sets one.
+    /// time limit of each statement, if the batch sets one. If a replica refuses the batch, its address may have become
+    /// another server's, so the connection is closed.
     pub(crate) async fn begin_postgres(
         leased: LeasedConnection<Postgres>,
         batch: String,
         limit: Option<Duration>,
+        server: Server,
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = TransactionConnection::begin(leased, batch, limit).await?;
+        let begin = if server == Server::Primary {
+            TransactionConnection::begin(leased, batch, limit, Some(end))
+        } else {
+            TransactionConnection::begin(leased, batch, limit, None)
+        };
+        let held = begin.await?;
         Ok(Self::new(DbBackend::Postgres, EngineConnection::Postgres(held), access, endpoint))
     }
 
@@ -94,7 +101,7 @@ impl Transaction {
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let held = TransactionConnection::begin(leased, batch, None).await?;
+        let held = TransactionConnection::begin(leased, batch, None, None).await?;
         Ok(Self::new(DbBackend::Sqlite, EngineConnection::Sqlite(held), access, endpoint))
     }
 

@@ -211,6 +211,8 @@ fn is_none(rows: &u64) -> bool {
 
 /// Removes every request and task that was soft-deleted at least `age` ago, 500 per transaction; each is recorded. The
 /// limit of `sweep` applies to each of the two. Locked rows are left to the next run.
+///
+/// If one of them cannot be removed, the other is. Its error is returned after that.
 pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<PurgedDeleted> {
     let work = || Work {
         job: "purge-deleted",
@@ -219,17 +221,18 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
     };
     let removal = Removal { age, batch: 500, work: work() };
     // Each kind has its own units: one that always fails does not keep the others.
-    let [requests] = removal.run([Expirable::DeletedRequests], store, sweep).await?;
-    let [tasks] = removal.run([Expirable::DeletedTasks], store, sweep).await?;
+    let requests = removal.run([Expirable::DeletedRequests], store, sweep).await;
+    let tasks = removal.run([Expirable::DeletedTasks], store, sweep).await;
     let unit = work().read(store).await?;
     let tables = unit.expiry().own_tables();
     drop(unit);
-    let mut own = 0;
+    let mut own = Ok(0);
     for table in tables {
-        let [rows] = removal.run([Expirable::DeletedOwn(table)], store, sweep).await?;
-        own += rows;
+        let removed = removal.run([Expirable::DeletedOwn(table)], store, sweep).await;
+        own = own.and_then(|rows| removed.map(|[removed]| rows + removed));
     }
-    Ok(PurgedDeleted { requests, tasks, own })
+    let ([requests], [tasks]) = (requests?, tasks?);
+    Ok(PurgedDeleted { requests, tasks, own: own? })
 }
 
 /// Removes every event that was counted at least `age` ago, as [`remove_expired`] does with 5,000 per transaction, and

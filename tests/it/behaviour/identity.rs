@@ -128,6 +128,35 @@ async fn the_expired_are_removed_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn a_kind_that_cannot_be_removed_keeps_no_other_and_is_reported() {
+    use rylie_db::maintenance::{Error as JobError, Sweep, remove_expired};
+
+    const KINDS: [&str; 3] = ["Session", "VerificationToken", "IdempotencyKey"];
+    for refused in KINDS {
+        let world = world().await;
+        let agency = world.agency().await.unwrap();
+        let identity = world.store().identity().await.unwrap();
+        identity.verification_tokens().issue("a@example.com", world.env().now() + TimeDelta::hours(1)).await.unwrap();
+        identity.commit().await.unwrap();
+        let unit = agency.unit().await.unwrap();
+        unit.idempotency().claim("key", "the call").await.unwrap();
+        unit.idempotency().answer("key", "the answer").await.unwrap();
+        unit.commit().await.unwrap();
+        world.env().forward(TimeDelta::days(2));
+        let mut sql = Sql::connect(world.url()).await;
+        sql.refuse_removal(refused).await;
+
+        let failed = remove_expired(&*world.store(), &Sweep::default()).await;
+
+        assert!(matches!(&failed, Err(JobError::Data { .. })), "{failed:?}");
+        for table in KINDS {
+            let left = sql.one(&format!("SELECT CAST(count(*) AS text) FROM \"{table}\"")).await;
+            assert_eq!(left, if table == refused { "1" } else { "0" }, "{table} where {refused} is refused");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_the_old_service_stored_in_capitals_is_found_and_taken() {
     let world = world().await;
     let user = world.user().build().await.unwrap().user;

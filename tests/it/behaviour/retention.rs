@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use rylie_db::maintenance::{PurgedDeleted, Sweep, purge_deleted, remove_usage_events};
+use rylie_db::maintenance::{Error, PurgedDeleted, Sweep, purge_deleted, remove_usage_events};
 use rylie_db::prelude::*;
 use rylie_db::repositories::{AuditFilter, Expirable, RequestFilter};
 use rylie_testkit::World;
@@ -56,6 +56,27 @@ async fn what_was_soft_deleted_long_ago_is_purged_and_recorded() {
     }
     let tasks = Sql::connect(world.url()).await.one(r#"SELECT CAST(count(*) AS text) FROM "Task""#).await;
     assert_eq!(tasks, "0", "the purged request's task went with it");
+}
+
+#[tokio::test]
+async fn requests_that_cannot_be_purged_keep_no_task_and_are_reported() {
+    let world = world().await;
+    let agency = world.agency().await.unwrap();
+    let (deleted, live) = (agency.request().await.unwrap(), agency.request().await.unwrap());
+    let unit = agency.unit().await.unwrap();
+    let task = unit.tasks().add(&live.id, NewTask::new("t", TaskType::Page)).await.unwrap();
+    unit.requests().remove(&deleted.id).await.unwrap();
+    unit.tasks().remove(&task.id).await.unwrap();
+    unit.commit().await.unwrap();
+    world.env().forward(TimeDelta::days(31));
+    let mut sql = Sql::connect(world.url()).await;
+    sql.refuse_removal("Request").await;
+
+    let failed = purge_deleted(&*world.store(), MONTH, &Sweep::default()).await;
+
+    assert!(matches!(&failed, Err(Error::Data { .. })), "{failed:?}");
+    let left = |table| format!("SELECT CAST(count(*) AS text) FROM \"{table}\"");
+    assert_eq!([sql.one(&left("Request")).await, sql.one(&left("Task")).await], ["2", "0"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rylie_db::Config;
 use rylie_db::maintenance::{Engine, SessionEnd, SessionTarget, Verdict, end_sessions, sessions_to_end};
 use rylie_testkit::Cluster;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::{diagnose_with, seeded, status};
 use crate::support::raw::Raw;
@@ -30,7 +30,10 @@ async fn pid(raw: &mut Raw) -> i32 {
 
 #[tokio::test]
 async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() {
-    let database = seeded(Cluster::shared().await.unwrap()).await;
+    const WAITERS: usize = 3;
+    // The checks look at the sessions of all databases: those of other tests would be found, too.
+    let cluster = Cluster::private().await.unwrap();
+    let database = seeded(&cluster).await;
     let config = Config::new(&database.url()).unwrap();
     let quiet = diagnose_with(&config, &["activity"], &AT_ONCE).await;
     assert!(!status(&quiet, "activity.idle-in-transaction").is_finding(), "{quiet:?}");
@@ -38,7 +41,7 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
     let mut holder = Raw::connect(&database.url()).await;
     let process = pid(&mut holder).await;
     holder.run("BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK TABLE \"SystemSettings\"; SELECT id FROM \"Task\" WHERE title = 'canary'").await;
-    let waiting: Vec<_> = (0..3)
+    let waiting: Vec<_> = (0..WAITERS)
         .map(|_| {
             let url = database.url();
             tokio::spawn(async move {
@@ -46,15 +49,19 @@ async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() 
             })
         })
         .collect();
-    let mut report = diagnose_with(&config, &["activity"], &AT_ONCE).await;
-    for _ in 0..100 {
-        if report.data.waits.len() >= 3 {
-            break;
+    // A report reads the waits last, after the checks: all sessions must wait before it begins.
+    let waiters = "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let mut observer = Raw::connect(&database.url()).await;
+    let all_wait = async {
+        while observer.rows(waiters).await.unwrap() != [WAITERS.to_string()] {
+            sleep(Duration::from_millis(20)).await;
         }
-        sleep(Duration::from_millis(50)).await;
-        report = diagnose_with(&config, &["activity"], &AT_ONCE).await;
-    }
+    };
+    timeout(Duration::from_mins(1), all_wait).await.expect("a session does not wait");
 
+    let report = diagnose_with(&config, &["activity"], &AT_ONCE).await;
+
+    assert_eq!(report.data.waits.len(), WAITERS);
     let object = format!("pid {process}");
     let idle = report.check("activity.idle-in-transaction").unwrap();
     assert!(idle.evidence.iter().any(|found| found.object == object), "{idle:?}");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rylie_db::prelude::*;
-use rylie_db::repositories::{NewGa4Connection, Result};
+use rylie_db::repositories::{Error, NewGa4Connection, Result};
 use rylie_testkit::{Lost, World};
 
 use super::{PATIENCE, PLACES, Scene, To, is_unknown};
@@ -117,6 +117,35 @@ async fn a_second_attempt_does_not_overwrite_a_later_save() {
 
     assert_eq!(first.unwrap().property_id.as_deref(), Some("later"));
     assert_eq!((scene.stored_property().await.as_str(), scene.saved_records().await), ("later", before + 2));
+}
+
+/// The server refuses the second attempt: its function has another name by then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_second_attempt_is_no_unknown_outcome() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    let renamed = async |from: &str, to: &str| {
+        Sql::connect(&scene.url).await.run(&format!("ALTER FUNCTION public.{from} RENAME TO {to}")).await;
+    };
+    for (lost, saved) in [(Lost::ToServer, 0), (Lost::ToClient, 1)] {
+        scene.prepare_saving().await;
+        let (text, before) = (format!("{lost:?} and refused"), scene.saved_records().await);
+        scene.proxy.lose(lost);
+
+        let (done, ()) = tokio::join!(scene.save(&text), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            renamed("rylie_save_ga4_connection", "renamed").await;
+            scene.proxy.lose_nothing();
+        });
+
+        renamed("renamed", "rylie_save_ga4_connection").await;
+        match done {
+            Ok(()) => assert_eq!(saved, 1, "{lost:?}"),
+            Err(error) => assert!(saved == 0 && matches!(error, Error::Database(_)), "{lost:?}: {error:?}"),
+        }
+        assert_eq!(scene.saved_records().await, before + saved, "{lost:?}");
+        assert_eq!(scene.stored_property().await == text, saved == 1, "{lost:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

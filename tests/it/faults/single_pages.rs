@@ -7,7 +7,7 @@ use rylie_db::repositories::Error;
 use rylie_testkit::{Lost, World};
 use sqlx::{Connection, PgConnection};
 
-use super::{PATIENCE, Scene, To, is_lost_before_commit, request};
+use super::{PATIENCE, PLACES, Scene, To, is_lost_before_commit, request};
 use crate::support::sql::Sql;
 
 /// Other requests of a scene are pending.
@@ -225,4 +225,29 @@ async fn cancelled_reads_of_a_token_leave_nothing_and_later_ones_are_right() {
     let scene = Scene::with_requests(&world, To::Server).await;
     let token = scene.token().await;
     cancelled_reads_leave_nothing(&scene, async || scene.page_as(&token).await).await;
+}
+
+/// The check of the session fails in the text that begins the transaction.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_for_a_session_that_ended_costs_no_connection() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::with_requests(&world, To::Server).await;
+    scene.is_whole().await;
+    let opened = scene.proxy.connections();
+    for _ in 0..2 * PLACES {
+        let token = scene.token().await;
+        assert_eq!(scene.page_as(&token).await.unwrap(), 2);
+        Sql::connect(&scene.url).await.run("DELETE FROM \"Session\"").await;
+
+        // This id cannot stand in a text, so the read begins a transaction.
+        let find = async |unit: TenantAccess| unit.requests().find(&"it's".parse().unwrap()).await;
+        let ended = scene.store.read_as(&token, Origin::default(), find).await;
+
+        assert!(matches!(ended, Err(Error::NotSignedIn)), "{ended:?}");
+    }
+    scene.is_whole().await;
+    assert_eq!(scene.proxy.connections(), opened);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let sql = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    assert_eq!(Sql::connect(&scene.url).await.one(sql).await, "0");
 }

@@ -1,6 +1,7 @@
 //! A sealed audit log, its external checkpoints, and a superuser who tampers with it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rylie_db::audit::{FileSink, Finding, SignedCheckpoint, SigningKey, Verifier};
 use rylie_db::maintenance::{self, retain_audit, seal_audit, verify_audit};
@@ -27,9 +28,17 @@ impl Outside {
         self.folder.path().join("checkpoints")
     }
 
+    /// Seals the waiting records. A sealing that failed before excludes others until its unit is rolled back, which
+    /// happens in the background.
     pub(crate) async fn seal(&self, world: &World) -> u64 {
         let sink = FileSink(self.file());
-        seal_audit(&*world.store(), &self.key, &[&sink]).await.unwrap().records
+        for _ in 0..1_000 {
+            match seal_audit(&*world.store(), &self.key, &[&sink]).await {
+                Err(maintenance::Error::Sealing) => tokio::time::sleep(Duration::from_millis(20)).await,
+                sealed => return sealed.unwrap().records,
+            }
+        }
+        panic!("an earlier sealing does not end");
     }
 
     pub(crate) async fn retain(

@@ -57,6 +57,18 @@ impl Sql {
         values.remove(0)
     }
 
+    /// Makes the database refuse to delete rows of a table, with the error `kept`.
+    pub(crate) async fn refuse_removal(&mut self, table: &str) {
+        let (function, body) = match self {
+            Self::Postgres(_) => (
+                "CREATE FUNCTION kept() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''kept''; END'; ",
+                "FOR EACH ROW EXECUTE FUNCTION kept()",
+            ),
+            Self::Sqlite(_) => ("", "BEGIN SELECT RAISE(ABORT, 'kept'); END"),
+        };
+        self.run(&format!("{function}CREATE TRIGGER kept BEFORE DELETE ON \"{table}\" {body}")).await;
+    }
+
     pub(crate) async fn tenant(&mut self, table: &str, id: &str) -> String {
         self.one(&format!("SELECT \"tenantId\" FROM \"{table}\" WHERE id = '{id}'")).await
     }

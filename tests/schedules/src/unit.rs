@@ -16,7 +16,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use fakes::{Access, Database, Endpoint, LeasedConnection};
+use fakes::{Access, Database, Endpoint, LeasedConnection, Server};
 use log::{Log, Outcome, Part};
 use savepoint::Savepoint;
 use shuttle::future::{block_on, spawn, yield_now};
@@ -98,7 +98,8 @@ fn parts() {
         let (database, log) = (Arc::new(Database::default()), Arc::new(Log::default()));
         let leased = LeasedConnection::new(&database);
         let endpoint = Arc::new(Endpoint);
-        let begun = Transaction::begin_postgres(leased, String::new(), None, Access::ReadWrite, &endpoint);
+        let begun =
+            Transaction::begin_postgres(leased, String::new(), None, Server::Primary, Access::ReadWrite, &endpoint);
         let unit = Arc::new(begun.await.unwrap());
         let callers = [(); 2].map(|()| spawn(caller(Arc::clone(&unit), Arc::clone(&log))));
         for caller in callers {

@@ -190,7 +190,7 @@ fn a_verification_says_what_it_compared_and_takes_the_settings_place() {
     folder.write("rylie.toml", "audit_checkpoints = 'outside'\n");
     let by_settings = folder.run(["audit", "verify"]).expect(0);
     assert!(by_settings.out.contains("compared with 1 checkpoints at outside"), "{by_settings:?}");
-    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.copy_database("copy.db");
     folder.run(["audit", "seal"]).expect(0);
     let older = ["audit", "verify", "--json", "--database-url", "sqlite://copy.db"];
     assert_eq!(folder.run(older).expect(3).json()["first_bad"]["what"], "rolled_back");
@@ -205,7 +205,7 @@ fn a_verification_says_what_it_compared_and_takes_the_settings_place() {
 #[test]
 fn an_older_copy_is_not_sealed_and_is_a_finding() {
     let folder = sealed();
-    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.copy_database("copy.db");
     folder.run(["audit", "seal", "--checkpoints", "outside"]).expect(0);
     let before = std::fs::read_to_string(folder.path("outside")).unwrap();
 
@@ -318,7 +318,7 @@ fn a_broken_file_of_checkpoints_is_bad_usage_and_a_torn_end_is_passed_over() {
 #[test]
 fn a_database_older_than_the_state_of_the_last_verification_is_found() {
     let folder = sealed();
-    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.copy_database("copy.db");
     folder.run(["audit", "seal"]).expect(0);
     folder.run(["audit", "verify", "--state", "state.json"]).expect(0);
     let older = format!("sqlite://{}", folder.path("copy.db").display());

@@ -160,7 +160,7 @@ fn a_verification_compares_with_the_newest_in_object_storage() {
     let (folder, storage) = (seeded(), Storage::start());
     folder.write("rylie.toml", "audit_checkpoints = 's3://trail/of/rylie'\n");
     storage.seal(&folder).expect(0);
-    std::fs::copy(folder.path("rylie.db"), folder.path("copy.db")).unwrap();
+    folder.copy_database("copy.db");
     storage.seal(&folder).expect(0);
 
     let verified = storage.run(&folder, &["audit", "verify", "--json"]).expect(0).json();

@@ -29,6 +29,16 @@ impl Folder {
         std::fs::write(self.path(file), text).unwrap();
     }
 
+    /// Copies the database to another file. The last process may have left a write-ahead log next to it: SQLite removes
+    /// the log when the last connection is closed, but not if two are closed at the same time.
+    pub(crate) fn copy_database(&self, to: &str) {
+        std::fs::copy(self.path("rylie.db"), self.path(to)).unwrap();
+        let (log, log_of_copy) = (self.path("rylie.db-wal"), self.path(&format!("{to}-wal")));
+        if log.exists() {
+            std::fs::copy(log, log_of_copy).unwrap();
+        }
+    }
+
     /// Returns the SQLite URL for a test's own queries.
     pub(crate) fn url(&self) -> String {
         format!("sqlite://{}", self.path("rylie.db").display())

@@ -150,7 +150,7 @@ fn a_fork_that_is_shown_to_two_witnesses_is_found_whichever_is_kept() {
         witness(&folder, name, &["--begin"]).expect(0);
     }
     // Two copies of the database go on separately, each with the right key.
-    copy(&folder, "rylie.db", "fork.db");
+    folder.copy_database("fork.db");
     copy(&folder, "outside", "outside-fork");
     folder.run(["audit", "seal"]).expect(0);
     let fork = ["--database-url", "sqlite://fork.db"];

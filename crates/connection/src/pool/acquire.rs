@@ -192,7 +192,9 @@ impl Pool {
             Inner::Postgres(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;
                 let (batch, limit) = (self.batch(db_role, options), options.statement_timeout);
-                (Transaction::begin_postgres(leased, batch.text(), limit, access, &self.endpoint).await, holder)
+                let begin =
+                    Transaction::begin_postgres(leased, batch.text(), limit, self.server, access, &self.endpoint);
+                (begin.await, holder)
             }
             Inner::Sqlite(cache) => {
                 let (leased, holder) = self.acquire(cache, at).await?;

@@ -9,14 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sea_orm::{DbErr, QueryResult, Statement};
+use sqlx::Postgres;
 use sqlx::postgres::PgRow;
-use sqlx::{PgConnection, Postgres};
 use tracing::Instrument;
 
 use super::in_text::Text;
 use super::statements::query_error;
 use super::storable::refuse_unstorable;
-use super::transaction_connection::TransactionConnection;
+use super::transaction_connection::{TransactionConnection, end};
 use super::{EngineConnection, Transaction};
 use crate::bounds::answered;
 use crate::cache::LeasedConnection;
@@ -78,7 +78,7 @@ impl Deferred {
     async fn begin(mut self) -> Begun<()> {
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
-            match TransactionConnection::begin(leased, self.batch.text(), self.limit).await {
+            match TransactionConnection::begin(leased, self.batch.text(), self.limit, Some(end)).await {
                 Ok(held) => {
                     self.lessor.begun();
                     return Ok((held, ()));
@@ -214,12 +214,4 @@ impl Drop for Beginning {
             drop(TransactionConnection::begun(leased, self.within, end));
         }
     }
-}
-
-/// Runs `COMMIT` or `ROLLBACK`. The driver does not know of the transaction, so it would do nothing.
-fn end<'c>(
-    conn: &'c mut PgConnection,
-    sql: &'static str,
-) -> Pin<Box<dyn Future<Output = Result<(), sqlx::Error>> + Send + 'c>> {
-    Box::pin(async move { sqlx::raw_sql(sql).execute(conn).await.map(drop) })
 }

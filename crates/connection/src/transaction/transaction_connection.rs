@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Database, SqlSafeStr, SqlStr, Sqlite};
+use sqlx::{AssertSqlSafe, Database, PgConnection, SqlSafeStr, SqlStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::runtime::Handle;
 
@@ -28,10 +28,10 @@ pub(super) struct TransactionConnection<DB: Database> {
 }
 
 /// Runs `COMMIT` or `ROLLBACK`.
-type End<DB> =
+pub(super) type End<DB> =
     for<'c> fn(&'c mut <DB as Database>::Connection, &'static str) -> Pin<Box<dyn Future<Output = Ended> + Send + 'c>>;
 
-type Ended = Result<(), sqlx::Error>;
+pub(super) type Ended = Result<(), sqlx::Error>;
 
 #[derive(Clone, Copy)]
 enum Loss {
@@ -40,13 +40,23 @@ enum Loss {
     OfAll,
 }
 
+/// The [`End`] on PostgreSQL. The driver does not know of the transaction, so its own would do nothing.
+pub(super) fn end<'c>(
+    conn: &'c mut PgConnection,
+    sql: &'static str,
+) -> Pin<Box<dyn Future<Output = Ended> + Send + 'c>> {
+    Box::pin(async move { sqlx::raw_sql(sql).execute(conn).await.map(drop) })
+}
+
 impl<DB: Database> TransactionConnection<DB> {
     /// Begins a transaction. `limit` is the unit's own time limit for statements. If the batch fails halfway, the
-    /// connection is closed, not reused.
+    /// connection is closed, not reused. With `end` it is kept if the server only refused a statement: `end` then rolls
+    /// back in the background.
     pub(super) async fn begin(
         leased: LeasedConnection<DB>,
         batch: String,
         limit: Option<Duration>,
+        end: Option<End<DB>>,
     ) -> Result<Self, sqlx::Error> {
         let (prompt, within) = (leased.bounds().prompt(), leased.bounds().statement(limit));
         let mut beginning = Beginning(Some(leased));
@@ -63,8 +73,13 @@ impl<DB: Database> TransactionConnection<DB> {
             }
             (begun, leased) => {
                 let error = begun.err().unwrap_or(sqlx::Error::WorkerCrashed);
-                if let Some(leased) = leased {
-                    leased.end_after(&error);
+                let is_refusal = matches!(error, sqlx::Error::Database(_)) && !ends_connection(&error);
+                match (leased, end.filter(|_| is_refusal)) {
+                    (Some(leased), Some(end)) => {
+                        off_the_callers_path(leased, move |leased| roll_back(leased, within, Some(end)));
+                    }
+                    (Some(leased), None) => leased.end_after(&error),
+                    (None, _) => {}
                 }
                 Err(error)
             }

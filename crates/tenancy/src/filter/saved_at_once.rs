@@ -32,8 +32,9 @@ impl Tx {
     /// part of the unit, so the caller commits in either case.
     ///
     /// If the connection breaks during that round trip, its outcome is unknown. Then the unit begins,
-    /// and the row is saved again. The record has the same id: if it is taken, the row was saved before. Fails with
-    /// [`Error::OutcomeUnknown`] if that does not show it either.
+    /// and the row is saved again. The record has the same id: if it is taken, the row was saved before. An error of
+    /// that attempt is returned if the record is not there. Fails with [`Error::OutcomeUnknown`] if the outcome of the
+    /// first attempt stays unknown.
     ///
     /// Fails with [`Error::NotFound`] if the user is out of reach, and as [`may_act_for`](Self::may_act_for) does.
     pub async fn save_row_of<E: TenantOwned + Decoded>(
@@ -44,43 +45,58 @@ impl Tx {
         (id, set): (&str, &E::ActiveModel),
         event: &Event,
     ) -> Result<SavedRow<E::Model>> {
-        let statement = self.saving::<E>(function, scope, owner, (id, set), event)?;
+        let record = record_row(self, event);
+        let statement = self.saving::<E>(function, scope, owner, (id, set), &record)?;
         if !self.writes_alone(WritingFunction::SaveConnection) {
             return self.saved::<E>(owner, &self.connection().await?.query_all_raw(statement).await?);
         }
         match self.write_alone(E::default().table_name(), statement.clone()).await {
             Ok(rows) => self.saved::<E>(owner, &rows),
             Err(Error::OutcomeUnknown(fault)) => {
-                let again = Box::pin(self.save_again::<E>(owner, statement)).await;
-                again.map_err(|_| Error::OutcomeUnknown(fault))
+                let again = Box::pin(self.save_again::<E>(owner, statement, record)).await;
+                again.unwrap_or_else(|_| Err(Error::OutcomeUnknown(fault)))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Saves a row that may have been saved before.
+    /// Saves a row that may have been saved before, with this record. Fails if that stays unknown. Otherwise returns the
+    /// outcome.
     async fn save_again<E: TenantOwned + Decoded>(
         &self,
         owner: &UserId,
         statement: Statement,
-    ) -> Result<SavedRow<E::Model>> {
+        record: audit_log::ActiveModel,
+    ) -> Result<Result<SavedRow<E::Model>>> {
         let savepoint = self.savepoint().await?;
-        match self.connection().await?.query_all_raw(statement).await.map_err(Error::from) {
-            Ok(rows) => {
+        let rows = self.connection().await?.query_all_raw(statement).await.map_err(Error::from);
+        let refused = match rows.and_then(|rows| self.saved::<E>(owner, &rows)) {
+            Ok(saved) => {
                 savepoint.keep().await?;
-                self.saved::<E>(owner, &rows)
+                return Ok(Ok(saved));
             }
-            // Ids are made here, so only the first attempt can have added the record.
-            Err(Error::Conflict { entity, .. }) if entity == RECORDS => {
-                savepoint.undo().await?;
-                let row = self.rows::<E>().filter(E::owned_by(owner)).get("row").await?;
-                Ok(SavedRow::Saved(row))
-            }
-            Err(error) => {
-                savepoint.undo().await?;
-                Err(error)
-            }
+            Err(refused) => refused,
+        };
+        savepoint.undo().await?;
+        if self.was_recorded(record).await? {
+            let row = self.rows::<E>().filter(E::owned_by(owner)).one().await?;
+            let row = row.ok_or(Error::NotFound { entity: E::default().table_name() });
+            return Ok(row.map(SavedRow::Saved));
         }
+        match refused {
+            // The first attempt may still run: it may hold the lock that this one did not get.
+            Error::Timeout | Error::Contention => Err(refused),
+            refused => Ok(Err(refused)),
+        }
+    }
+
+    /// Returns whether a record with this id was committed. Waits for a transaction that adds it. Ids are made here, so
+    /// no other call has added it.
+    async fn was_recorded(&self, record: audit_log::ActiveModel) -> Result<bool> {
+        let savepoint = self.savepoint().await?;
+        let added = self.insert_unless_there::<audit_log::Entity>(record).await?;
+        savepoint.undo().await?;
+        Ok(!added)
     }
 
     /// Returns the call of the function.
@@ -90,9 +106,9 @@ impl Tx {
         scope: &TenantScope,
         owner: &UserId,
         (id, set): (&str, &E::ActiveModel),
-        event: &Event,
+        record: &audit_log::ActiveModel,
     ) -> Result<Statement> {
-        let record = object::<audit_log::Entity>(&record_row(self, event))?;
+        let record = object::<audit_log::Entity>(record)?;
         let record = record.ok_or(Error::Invalid { what: "the event", reason: "its details must be an object" })?;
         let mut values: Vec<Value> = vec![
             scope.tenant().into(),
@@ -126,6 +142,3 @@ impl Tx {
         }
     }
 }
-
-/// The table of the records.
-const RECORDS: &str = "AuditLog";

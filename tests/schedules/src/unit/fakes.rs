@@ -25,7 +25,7 @@ pub(crate) enum DbBackend {
     Sqlite,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Server {
     Primary,
 }
@@ -93,8 +93,16 @@ pub(crate) mod transaction_connection {
 
     pub(crate) struct TransactionConnection<DB>(LeasedConnection<DB>);
 
+    /// Takes the place of the function that ends a transaction.
+    pub(crate) fn end() {}
+
     impl<DB> TransactionConnection<DB> {
-        pub(crate) async fn begin(leased: LeasedConnection<DB>, _: String, _: Option<Duration>) -> Result<Self, Error> {
+        pub(crate) async fn begin(
+            leased: LeasedConnection<DB>,
+            _: String,
+            _: Option<Duration>,
+            _: Option<fn()>,
+        ) -> Result<Self, Error> {
             Ok(Self(leased))
         }
 
