@@ -16,7 +16,7 @@ struct Line {
     #[serde(default)]
     warm_ops: u32,
     ops_per_s: f64,
-    /// The transactions that the replica counted meanwhile, if the path has one.
+    /// The transactions that the replica counted during the run, if the path has one.
     on_replica: Option<u32>,
 }
 

@@ -20,7 +20,7 @@ pub(crate) fn peak_memory() -> f64 {
     kilobytes.unwrap_or_default() / 1024.0
 }
 
-/// How often a server's times are read until none of its processes ends meanwhile.
+/// How often a server's times are read until none of its processes ends between them.
 const ATTEMPTS: usize = 100;
 
 /// The processor time of a PostgreSQL server on this machine, including its ended processes.
@@ -41,7 +41,7 @@ impl ServerTime {
             let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
             let children = processes.filter_map(|entry| times(entry.file_name().to_str()?));
             let running: u64 = children.filter(|times| times.parent == postmaster).map(|times| times.own).sum();
-            // A process that ended meanwhile may be missing in both numbers, or counted in both.
+            // A process that ended between them may be missing in both numbers, or counted in both.
             if ended()? == before {
                 return Some(Self { postmaster, ticks: before + running });
             }

@@ -90,7 +90,7 @@ impl Removal {
     /// them.
     ///
     /// First tries all rows in one transaction, within a time limit. If that is not possible, each kind is removed in
-    /// batches of its own transactions, so that a kind that always fails keeps no other. The first kind's error is
+    /// separate batches, so that a kind that always fails keeps no other. The first kind's error is
     /// returned after that.
     pub(crate) async fn run<const N: usize>(
         &self,

@@ -1,9 +1,9 @@
 //! Lets only the owner put a trigger function on a table that works with its owner's rights.
 //!
-//! Every login may create temporary tables, and a trigger on one of its own called these functions with rows of its
-//! choice. With `rylie_audit_enqueue` it could take the positions of coming records, whose transactions then failed.
-//! During the coexistence with the old service it could learn the tenant of a request or user. A trigger that exists
-//! fires for every writer, whatever its rights on the function.
+//! Every login may create temporary tables, and a trigger on such a table called these functions with any rows. With
+//! `rylie_audit_enqueue` it could take the positions of coming records, whose transactions then failed. During the
+//! coexistence with the old service it could learn the tenant of a request or user. A trigger that exists fires for
+//! every writer, whatever its rights on the function.
 
 use crate::deploy::coexistence::FILLING;
 use crate::migrations::Migration;

@@ -4,7 +4,7 @@
 //! changes as rows, in its own transaction. So the counts are exact in every snapshot, and no row is one that all
 //! writers update. Some statements fold a tenant's rows into their sum. The triggers also fire for a session that
 //! replays changes, so a bulk load cannot leave them out. They are created before the first count, which adds the
-//! differences in one snapshot, and writers go on meanwhile.
+//! differences in one snapshot while writers go on.
 
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
@@ -66,8 +66,7 @@ impl Migration for KeepRequestCounts {
                 "CREATE OR REPLACE TRIGGER \"Request_count_{event}\" AFTER {when} ON \"Request\" {rows} \
                  FOR EACH STATEMENT EXECUTE FUNCTION {COUNT}"
             )));
-            steps
-                .push(Step::sql(format!("ALTER TABLE \"Request\" ENABLE ALWAYS TRIGGER \"Request_count_{event}\"")));
+            steps.push(Step::sql(format!("ALTER TABLE \"Request\" ENABLE ALWAYS TRIGGER \"Request_count_{event}\"")));
         }
         // Services read the numbers once this function exists, so it follows the first count.
         let recount: String = RECOUNT_SQL.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");

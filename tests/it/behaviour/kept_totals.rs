@@ -26,7 +26,7 @@ async fn a_page_has_the_kept_total_for_all_and_by_status_and_counts_otherwise() 
     assert_eq!(total(&*unit, Some(RequestStatus::Completed)).await, 1);
     unit.commit().await.unwrap();
     let mut sql = Sql::connect(world.url()).await;
-    // A false number tells which totals are kept.
+    // A false number shows which totals are kept.
     let tenant = agency.agency.tenant_id.as_str().to_owned();
     sql.run(&format!(
         "UPDATE \"RequestCount\" SET requests = requests + 1000 WHERE status = 'PENDING' AND \"tenantId\" = '{tenant}' \

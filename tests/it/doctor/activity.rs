@@ -31,7 +31,7 @@ async fn pid(raw: &mut Raw) -> i32 {
 #[tokio::test]
 async fn an_idle_transaction_is_the_root_cause_of_the_sessions_that_it_blocks() {
     const WAITERS: usize = 3;
-    // The checks look at the sessions of all databases: those of other tests would be found, too.
+    // The checks read the sessions of all databases: those of other tests would be found, too.
     let cluster = Cluster::private().await.unwrap();
     let database = seeded(&cluster).await;
     let config = Config::new(&database.url()).unwrap();

@@ -11,7 +11,6 @@ use crate::scope::Reach;
 impl Rows<'_, request::Entity> {
     /// Reads the total of a page from the numbers that the database keeps, of this status or of any, if the unit reaches
     /// its whole tenant. The list must have no other condition than that status, and exclude soft-deleted requests.
-    #[must_use]
     pub fn with_kept_total(self, status: Option<RequestStatus>) -> Self {
         let tx = self.tx();
         let UnitKind::Tenant(scope) = &tx.kind else { return self };

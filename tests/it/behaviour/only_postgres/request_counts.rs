@@ -100,7 +100,7 @@ async fn nor_do_writers_at_the_same_time() {
             for write in script {
                 match raw.rows(&write).await {
                     Ok(_) => done += 1,
-                    // Writers that want the same rows: deadlocks, serialization failures and rows that came meanwhile.
+                    // Writers that want the same rows: deadlocks, serialization failures and rows of others.
                     Err(code) => {
                         assert!(["40P01", "40001", "23505", "23503", "21000"].contains(&&*code), "{code}: {write}");
                         raw.run("ROLLBACK").await;
@@ -218,7 +218,7 @@ async fn a_tenant_learns_and_changes_nothing_of_others() {
     assert_eq!(raw.as_tenant("a1", theft).await, Ok(Vec::new()));
     let gift = "INSERT INTO \"RequestCount\" (\"tenantId\", status, requests) VALUES ('a2', 'PENDING', 5)";
     assert_eq!(raw.as_tenant("a1", gift).await, denied);
-    // A trigger on a table of its own gives the tenant no other rights.
+    // A trigger on a temporary table gives the tenant no other rights.
     let other_table = "CREATE TEMP TABLE t (\"tenantId\" text, status \"RequestStatus\", deleted boolean); \
          CREATE TRIGGER t AFTER INSERT ON t REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION rylie_count_requests(); \
          INSERT INTO t VALUES ('a2', 'PENDING', false)";
