@@ -73,13 +73,16 @@ impl<'a> Processed<'a> {
     }
 }
 
-/// The longest statement that removes rows without batches, so the longest time for which it locks one.
+/// The limit of a statement that removes rows without batches. Rows are locked until the end of its transaction, which has
+/// one for each kind.
 const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// A removal of expired rows, and the job that does it.
 pub(crate) struct Removal {
     /// How long rows are kept after they expired.
     pub(crate) age: Duration,
+    /// Whether all rows may go at once; not if each is recorded.
+    pub(crate) at_once: bool,
     /// Number of rows deleted in one transaction.
     pub(crate) batch: u64,
     pub(crate) work: Work,
@@ -101,7 +104,8 @@ impl Removal {
         if sweep.dry_run {
             return self.count(kinds, store, sweep).await;
         }
-        if sweep.limit.is_none()
+        if self.at_once
+            && sweep.limit.is_none()
             && let Some(removed) = self.at_once(kinds, store).await?
         {
             for rows in removed {
@@ -180,6 +184,7 @@ pub struct RemovedExpired {
 pub async fn remove_expired(store: &dyn Store, sweep: &Sweep) -> Result<RemovedExpired> {
     let removal = Removal {
         age: Duration::ZERO,
+        at_once: true,
         batch: 50_000,
         work: Work {
             job: "remove-expired",
@@ -219,7 +224,7 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
         reason: "requests and tasks that were soft-deleted long ago",
         doing: "purging soft-deleted requests and tasks",
     };
-    let removal = Removal { age, batch: 500, work: work() };
+    let removal = Removal { age, at_once: false, batch: 500, work: work() };
     // Each kind has its own units: one that always fails does not keep the others.
     let requests = removal.run([Expirable::DeletedRequests], store, sweep).await;
     let tasks = removal.run([Expirable::DeletedTasks], store, sweep).await;
@@ -240,6 +245,7 @@ pub async fn purge_deleted(store: &dyn Store, age: Duration, sweep: &Sweep) -> R
 pub async fn remove_usage_events(store: &dyn Store, age: Duration, sweep: &Sweep) -> Result<u64> {
     let removal = Removal {
         age,
+        at_once: true,
         batch: 5_000,
         work: Work {
             job: "remove-usage-events",

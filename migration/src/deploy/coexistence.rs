@@ -23,6 +23,7 @@ use crate::error::{Error, Refusal, Result};
 use crate::marker::{self, State};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
+use crate::migrations::m20261128_000086_keep_request_counts::recount;
 use crate::options::Listener;
 use crate::session::Migrations;
 use crate::step::{Engine, Step, Target};
@@ -72,7 +73,10 @@ const HAS_POLICY: &str = "EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = to_
 pub(crate) async fn settle(migrations: &mut Migrations, progress: Listener<'_>) -> Result<()> {
     match unsettled(&mut migrations.connection).await? {
         Some(State::Coexistence) => migrations.run_again(&Open, progress).await,
-        Some(State::Fresh) => migrations.run_again(&Close { turn_back: true }, progress).await,
+        Some(State::Fresh) => {
+            migrations.run_again(&Close { turn_back: true }, progress).await?;
+            recount(&mut migrations.connection).await
+        }
         None => Ok(()),
     }
 }

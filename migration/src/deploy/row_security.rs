@@ -13,7 +13,7 @@ use crate::history::record;
 use crate::marker::{self, State};
 use crate::migrations::MIGRATIONS;
 use crate::migrations::m20261123_000008_enable_row_level_security::TABLES;
-use crate::migrations::m20261128_000086_keep_request_counts::RECOUNT_NOW;
+use crate::migrations::m20261128_000086_keep_request_counts::recount;
 use crate::options::{DeployProgress, Listener};
 use crate::session::Migrations;
 use crate::step::{Engine, Target};
@@ -111,6 +111,8 @@ impl Migrations {
             return Err(Refusal::NoRowSecurity { reason }.into());
         }
         if mark.state == State::Fresh {
+            // The end may have been interrupted.
+            recount(&mut self.connection).await?;
             return Ok(false);
         }
         // Change the environment marker first: if the rest is interrupted, the next deploy detects that the tables do
@@ -119,9 +121,6 @@ impl Migrations {
         self.connection.execute("UPDATE rylie_database SET state = 'fresh'").await.map_err(failed)?;
         build_again(self, progress).await?;
         coexistence::settle(self, progress).await?;
-        // What logins of the old service wrote was not counted.
-        let failed = Error::doing("counting the requests");
-        self.connection.execute(RECOUNT_NOW).await.map_err(failed)?;
         owners::refuse_strangers(&mut self.connection).await?;
         Ok(true)
     }

@@ -6,9 +6,11 @@
 //! replays changes, so a bulk load cannot leave them out. They are created before the first count, which adds the
 //! differences in one snapshot while writers go on.
 
+use crate::connection::Connection;
+use crate::error::{Error, Result};
 use crate::migrations::Migration;
 use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
-use crate::step::{Engine, Step, statements};
+use crate::step::{Engine, Step, Target, statements};
 
 const COUNT_SQL: &str = include_str!("m20261128_000086_keep_request_counts/count.sql");
 const RECOUNT_SQL: &str = include_str!("m20261128_000086_keep_request_counts/recount.sql");
@@ -17,9 +19,10 @@ const SQLITE: &str = include_str!("m20261128_000086_keep_request_counts/sqlite.s
 const COUNT: &str = "public.rylie_count_requests()";
 const RECOUNT: &str = "public.rylie_recount_requests()";
 
+/// The limits keep the sum of a tenant's false numbers within the range of its type.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS \"RequestCount\" (\"tenantId\" text NOT NULL, status \"RequestStatus\" NOT NULL, \
      id text NOT NULL DEFAULT gen_random_uuid()::text, requests bigint NOT NULL, \
-     CONSTRAINT \"RequestCount_pkey\" PRIMARY KEY (\"tenantId\", status, id) INCLUDE (requests))";
+     CONSTRAINT \"RequestCount_requests_check\" CHECK (requests BETWEEN -1000000000000 AND 1000000000000), CONSTRAINT \"RequestCount_pkey\" PRIMARY KEY (\"tenantId\", status, id) INCLUDE (requests))";
 
 /// One statement, so that no session sees a partial change. Nothing is updated, but locking a row requires that right.
 const ROW_SECURITY: &str = "REVOKE ALL ON \"RequestCount\" FROM rylie_tenant, rylie_platform; \
@@ -98,5 +101,9 @@ impl Migration for KeepRequestCounts {
     }
 }
 
-/// Adds the differences between the kept counts and the table.
-pub(crate) const RECOUNT_NOW: &str = "SELECT public.rylie_recount_requests()";
+/// Adds the differences between the kept counts and the table: while the old service shares the database, what its logins
+/// write is not counted.
+pub(crate) async fn recount(connection: &mut Connection) -> Result<()> {
+    let sql = format!("DO $$ BEGIN IF to_regprocedure('{RECOUNT}') IS NOT NULL THEN PERFORM {RECOUNT}; END IF; END $$");
+    connection.execute(&sql).await.map_err(Error::doing("counting the requests"))
+}

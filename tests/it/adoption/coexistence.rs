@@ -222,6 +222,10 @@ async fn the_old_services_requests_are_counted_once_the_adoption_is_finished() {
     assert!(migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
 
     assert_eq!(raw.rows(counted).await.unwrap(), ["6"]);
+    // The end was interrupted before the count: the next call counts.
+    raw.run("DELETE FROM \"RequestCount\"").await;
+    assert!(!migrations(&place.url()).await.finish_adoption(&mut |_| ()).await.unwrap());
+    assert_eq!(raw.rows(counted).await.unwrap(), ["6"]);
     assert_eq!(raw.rows("SELECT rylie_recount_requests()::text").await.unwrap(), ["0"]);
     let completed = "SELECT sum(requests)::text FROM \"RequestCount\" WHERE status = 'COMPLETED'";
     assert_eq!(raw.as_tenant("a1", completed).await.unwrap(), ["1"]);

@@ -183,7 +183,7 @@ where
         let total = match rows.first() {
             // A short page is the end of the list, regardless of the count.
             Some(_) if read < page.limit() => page.offset() + read,
-            Some(row) => row.try_get_by_index::<i64>(number_of_columns::<E>())?.cast_unsigned(),
+            Some(row) => number(row.try_get_by_index(number_of_columns::<E>())?),
             None if page.offset() == 0 => 0,
             None => counted(tx.connection().await?, &total).await?,
         };
@@ -255,5 +255,10 @@ fn count(mut rows: SelectStatement, most: Option<u64>) -> SelectStatement {
 
 async fn counted(tx: &Transaction, count: &SelectStatement) -> Result<u64> {
     let row = tx.query_one(count).await?;
-    Ok(row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))?.cast_unsigned())
+    Ok(number(row.map_or(Ok(0), |row| row.try_get_by_index(0))?))
+}
+
+/// A kept total that is false may be negative.
+fn number(rows: i64) -> u64 {
+    rows.try_into().unwrap_or_default()
 }

@@ -10,9 +10,11 @@ BEGIN
     IF row_security_active('public."Request"') OR row_security_active('public."RequestCount"') THEN
         PERFORM set_config('role', 'rylie_platform', true), set_config('row_security', 'on', true);
     END IF;
+    -- In the order of a writer, so that none deadlocks with this.
+    LOCK TABLE public."Request" IN ACCESS SHARE MODE;
     LOCK TABLE public."RequestCount" IN SHARE UPDATE EXCLUSIVE MODE;
     INSERT INTO public."RequestCount" ("tenantId", status, requests)
-    SELECT "tenantId", status, sum(difference) FROM (
+    SELECT "tenantId", status, least(greatest(sum(difference), -1000000000000), 1000000000000) FROM (
         SELECT "tenantId", status, count(*) AS difference FROM public."Request" WHERE NOT deleted GROUP BY 1, 2
         UNION ALL SELECT "tenantId", status, -sum(requests) FROM public."RequestCount" GROUP BY 1, 2) AS differences
     GROUP BY 1, 2 HAVING sum(difference) <> 0;

@@ -68,8 +68,51 @@ async fn no_write_of_anyone_makes_them_differ() {
         raw.run(&write).await;
         assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"], "round {round}: {write}");
     }
+    for tables in ["\"Request\"", "\"Request\", \"RequestCount\"", "\"RequestCount\", \"Agency\""] {
+        raw.run(&WRITES[0].replace("$some", "20").replace("$seed", &tables.len().to_string())).await;
+        raw.run(&format!("BEGIN; TRUNCATE {tables} CASCADE")).await;
+        assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"], "{tables}");
+        raw.run("ROLLBACK").await;
+    }
     raw.run("TRUNCATE \"Request\" CASCADE").await;
     assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"]);
+}
+
+/// A tenant may write its own numbers by raw SQL, and must not stop jobs of all tenants.
+#[tokio::test]
+async fn false_numbers_of_a_tenant_fail_no_write() {
+    let world = world().await;
+    let mut raw = Raw::connect(world.url()).await;
+    raw.run(PEOPLE).await;
+    raw.run(&WRITES[0].replace("$some", "20").replace("$seed", "")).await;
+    let planted = |number: &str| {
+        format!(
+            "INSERT INTO \"RequestCount\" (\"tenantId\", status, requests) SELECT 'a1', 'PENDING', {number} FROM generate_series(1, 50)"
+        )
+    };
+    for number in ["9223372036854775807", "1000000000001", "-1000000000001"] {
+        assert_eq!(raw.as_tenant("a1", &planted(number)).await, Err("23514".to_owned()));
+    }
+    for number in ["1000000000000", "-1000000000000"] {
+        raw.run(&planted(number)).await;
+        raw.run("DELETE FROM \"Request\" WHERE id IN (SELECT id FROM \"Request\" LIMIT 4)").await;
+        raw.run(&planted(number)).await;
+        while raw.rows(RECOUNT).await.unwrap() != ["0"] {}
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_the_platforms_role_is_counted() {
+    let world = world().await;
+    let mut raw = Raw::connect(world.url()).await;
+    raw.run(PEOPLE).await;
+    let member = raw.rows("SELECT current_database() || '_member'").await.unwrap().remove(0);
+    raw.run(&format!("CREATE ROLE \"{member}\" INHERIT; GRANT rylie_platform TO \"{member}\"")).await;
+    raw.run(&format!("SET ROLE \"{member}\"")).await;
+    raw.run(&WRITES[0].replace("$some", "20").replace("$seed", "")).await;
+    raw.run("RESET ROLE").await;
+    assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"]);
+    raw.run(&format!("DROP ROLE \"{member}\"")).await;
 }
 
 /// As `no_write_of_anyone_makes_them_differ`, by several connections at once.
