@@ -54,11 +54,9 @@ pub trait RequestRepository: Send + Sync {
     /// with [`Error::NotFound`] as [`get`](Self::get) does.
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks>;
 
-    /// Returns one page, newest first.
-    ///
-    /// The total of a tenant's requests, or of those with a status, is kept by the database and not counted. Its cost
-    /// does not depend on the length of the list. Any other filter, and a scope that reaches only its own rows, counts.
-    /// So does a database that the old service shares, because its logins' writes are not in the kept numbers.
+    /// Returns one page, newest first. The database keeps the total of a tenant's requests, and of those with a status: it
+    /// costs the same for any length. Another filter counts the rows, and so do a scope that reaches only its own rows and
+    /// a database that the old service shares.
     async fn list(&self, filter: RequestFilter, page: PageRequest) -> Result<Page<Request>>;
 
     /// As [`list`](Self::list), as a keyset walk: one statement per page at any depth, and no total.
