@@ -19,6 +19,14 @@ const SQLITE: &str = include_str!("m20261128_000086_keep_request_counts/sqlite.s
 const COUNT: &str = "public.rylie_count_requests()";
 const RECOUNT: &str = "public.rylie_recount_requests()";
 
+/// Excludes a second recount. In the order of a writer, so that none deadlocks with it.
+const LOCKS: &str = "LOCK TABLE public.\"Request\" IN ACCESS SHARE MODE; \
+     LOCK TABLE public.\"RequestCount\" IN SHARE UPDATE EXCLUSIVE MODE;";
+
+/// The first count needs no lock, because nothing else can count yet.
+const ONCE_COUNTED: &str = "IF to_regprocedure('public.rylie_recount_requests()') IS NOT NULL THEN \
+     PERFORM public.rylie_recount_requests(); RETURN; END IF;";
+
 /// The limits keep the sum of a tenant's false numbers within the range of its type.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS \"RequestCount\" (\"tenantId\" text NOT NULL, status \"RequestStatus\" NOT NULL, \
      id text NOT NULL DEFAULT gen_random_uuid()::text, requests bigint NOT NULL, \
@@ -73,8 +81,10 @@ impl Migration for KeepRequestCounts {
         }
         // Services read the numbers once this function exists, so it follows the first count.
         let recount: String = RECOUNT_SQL.lines().filter(|line| !line.starts_with("--")).collect::<Vec<_>>().join("\n");
+        let first_count = recount.replace("$first", ONCE_COUNTED).replace("$locks", "");
+        let recount = recount.replace("$first", "").replace("$locks", LOCKS);
         steps.extend([
-            Step::sql(format!("DO $$ {recount} END $$")),
+            Step::sql(format!("DO $$ {first_count} END $$")),
             Step::sql(format!(
                 "CREATE OR REPLACE FUNCTION {RECOUNT} RETURNS bigint LANGUAGE plpgsql \
                  SET search_path = pg_catalog, public, pg_temp AS $$ {recount} RETURN corrected; END $$"

@@ -4,15 +4,14 @@ DECLARE
     worker text := current_user;
     corrected bigint;
 BEGIN
+    $first
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE invalid_transaction_state USING MESSAGE = 'requests are recounted in a transaction of isolation level read committed only';
     END IF;
     IF row_security_active('public."Request"') OR row_security_active('public."RequestCount"') THEN
         PERFORM set_config('role', 'rylie_platform', true), set_config('row_security', 'on', true);
     END IF;
-    -- In the order of a writer, so that none deadlocks with this.
-    LOCK TABLE public."Request" IN ACCESS SHARE MODE;
-    LOCK TABLE public."RequestCount" IN SHARE UPDATE EXCLUSIVE MODE;
+    $locks
     INSERT INTO public."RequestCount" ("tenantId", status, requests)
     SELECT "tenantId", status, least(greatest(sum(difference), -1000000000000), 1000000000000) FROM (
         SELECT "tenantId", status, count(*) AS difference FROM public."Request" WHERE NOT deleted GROUP BY 1, 2
