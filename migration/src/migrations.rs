@@ -1,6 +1,7 @@
 //! The list of migrations.
 
 pub(crate) mod sqlite_rebuild;
+pub(crate) mod tenant_table;
 
 use std::borrow::Cow;
 

@@ -85,12 +85,8 @@ impl Transaction {
         access: Access,
         endpoint: &Arc<Endpoint>,
     ) -> Result<Self, sqlx::Error> {
-        let begin = if server == Server::Primary {
-            TransactionConnection::begin(leased, batch, limit, Some(end))
-        } else {
-            TransactionConnection::begin(leased, batch, limit, None)
-        };
-        let held = begin.await?;
+        let keep = (server == Server::Primary).then_some(end as _);
+        let held = TransactionConnection::begin(leased, batch, limit, keep).await?;
         Ok(Self::new(DbBackend::Postgres, EngineConnection::Postgres(held), access, endpoint))
     }
 

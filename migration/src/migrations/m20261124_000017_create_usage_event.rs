@@ -4,7 +4,7 @@
 //! user's tenant, and follows when the user moves.
 
 use crate::migrations::Migration;
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
+use crate::migrations::tenant_table::protect;
 use crate::step::{Engine, Step};
 
 const COLUMNS: &str = "\"countedAt\" $time NOT NULL, \"tenantId\" $text NOT NULL, \
@@ -12,19 +12,9 @@ const COLUMNS: &str = "\"countedAt\" $time NOT NULL, \"tenantId\" $text NOT NULL
      CONSTRAINT \"UsageEvent_userId_tenantId_fkey\" FOREIGN KEY (\"userId\", \"tenantId\") REFERENCES \"User\"(id, \"tenantId\") \
      ON UPDATE CASCADE ON DELETE CASCADE";
 
-/// One statement, so that no session sees a partial change. The platform never updates an event, but locking one
-/// requires that right.
-const WALL: &str = "REVOKE ALL ON \"UsageEvent\" FROM rylie_tenant, rylie_platform; \
-     GRANT SELECT, INSERT, DELETE ON \"UsageEvent\" TO rylie_tenant, rylie_platform; \
-     GRANT UPDATE ON \"UsageEvent\" TO rylie_platform; \
-     DROP POLICY IF EXISTS rylie_tenant ON \"UsageEvent\"; \
-     CREATE POLICY rylie_tenant ON \"UsageEvent\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true)) \
-     WITH CHECK (\"tenantId\" = current_setting('rylie.tenant', true)); \
-     DROP POLICY IF EXISTS rylie_platform ON \"UsageEvent\"; \
-     CREATE POLICY rylie_platform ON \"UsageEvent\" TO rylie_platform USING (true) WITH CHECK (true); \
-     ALTER TABLE \"UsageEvent\" ENABLE ROW LEVEL SECURITY; \
-     IF (SELECT state FROM public.rylie_database) = 'coexistence' THEN ALTER TABLE \"UsageEvent\" NO FORCE ROW LEVEL SECURITY; \
-     ELSE ALTER TABLE \"UsageEvent\" FORCE ROW LEVEL SECURITY; END IF;";
+/// The platform never updates an event, but locking one requires that right.
+const GRANTS: &str = "GRANT SELECT, INSERT, DELETE ON \"UsageEvent\" TO rylie_tenant, rylie_platform; \
+     GRANT UPDATE ON \"UsageEvent\" TO rylie_platform;";
 
 pub(crate) struct CreateUsageEvent;
 
@@ -43,7 +33,7 @@ impl Migration for CreateUsageEvent {
             Step::index(engine, "UsageEvent_countedAt_idx", "\"UsageEvent\" (\"countedAt\")"),
         ];
         if engine == Engine::Postgres {
-            steps.push(Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {WALL} END IF; END $$")));
+            steps.push(protect("UsageEvent", GRANTS));
         }
         steps
     }

@@ -4,22 +4,12 @@
 //! has the data of the tenant in which it was given, and must not follow a user to another one.
 
 use crate::migrations::Migration;
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
 use crate::migrations::m20261126_000036_spell_times_one_way::one_spelling;
+use crate::migrations::tenant_table::protect;
 use crate::step::{Engine, Step};
 
-/// One statement, so that no session sees a partial change. The platform updates no answer, but locking one requires that
-/// right.
-const ROW_SECURITY: &str = "REVOKE ALL ON \"IdempotencyKey\" FROM rylie_tenant, rylie_platform; \
-     GRANT SELECT, INSERT, UPDATE, DELETE ON \"IdempotencyKey\" TO rylie_tenant, rylie_platform; \
-     DROP POLICY IF EXISTS rylie_tenant ON \"IdempotencyKey\"; \
-     CREATE POLICY rylie_tenant ON \"IdempotencyKey\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true)) \
-     WITH CHECK (\"tenantId\" = current_setting('rylie.tenant', true)); \
-     DROP POLICY IF EXISTS rylie_platform ON \"IdempotencyKey\"; \
-     CREATE POLICY rylie_platform ON \"IdempotencyKey\" TO rylie_platform USING (true) WITH CHECK (true); \
-     ALTER TABLE \"IdempotencyKey\" ENABLE ROW LEVEL SECURITY; \
-     IF (SELECT state FROM public.rylie_database) = 'coexistence' THEN ALTER TABLE \"IdempotencyKey\" NO FORCE ROW LEVEL SECURITY; \
-     ELSE ALTER TABLE \"IdempotencyKey\" FORCE ROW LEVEL SECURITY; END IF;";
+/// The platform updates no answer, but locking one requires that right.
+const GRANTS: &str = "GRANT SELECT, INSERT, UPDATE, DELETE ON \"IdempotencyKey\" TO rylie_tenant, rylie_platform;";
 
 pub(crate) struct CreateIdempotencyKey;
 
@@ -41,7 +31,7 @@ impl Migration for CreateIdempotencyKey {
         ];
         match engine {
             Engine::Postgres => {
-                steps.push(Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {ROW_SECURITY} END IF; END $$")));
+                steps.push(protect("IdempotencyKey", GRANTS));
             }
             // The first step converts rows, and the table has none.
             Engine::Sqlite => {

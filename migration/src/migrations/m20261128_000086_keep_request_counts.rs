@@ -9,7 +9,7 @@
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::migrations::Migration;
-use crate::migrations::m20261123_000007_create_door_roles::DOORS_OPEN;
+use crate::migrations::tenant_table::protect;
 use crate::step::{Engine, Step, Target, statements};
 
 const COUNT_SQL: &str = include_str!("m20261128_000086_keep_request_counts/count.sql");
@@ -32,17 +32,8 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS \"RequestCount\" (\"tenantId\" t
      id text NOT NULL DEFAULT gen_random_uuid()::text, requests bigint NOT NULL, \
      CONSTRAINT \"RequestCount_requests_check\" CHECK (requests BETWEEN -1000000000000 AND 1000000000000), CONSTRAINT \"RequestCount_pkey\" PRIMARY KEY (\"tenantId\", status, id) INCLUDE (requests))";
 
-/// One statement, so that no session sees a partial change. Nothing is updated, but locking a row requires that right.
-const ROW_SECURITY: &str = "REVOKE ALL ON \"RequestCount\" FROM rylie_tenant, rylie_platform; \
-     GRANT SELECT, INSERT, UPDATE, DELETE ON \"RequestCount\" TO rylie_tenant, rylie_platform; \
-     DROP POLICY IF EXISTS rylie_tenant ON \"RequestCount\"; \
-     CREATE POLICY rylie_tenant ON \"RequestCount\" TO rylie_tenant USING (\"tenantId\" = current_setting('rylie.tenant', true)) \
-     WITH CHECK (\"tenantId\" = current_setting('rylie.tenant', true)); \
-     DROP POLICY IF EXISTS rylie_platform ON \"RequestCount\"; \
-     CREATE POLICY rylie_platform ON \"RequestCount\" TO rylie_platform USING (true) WITH CHECK (true); \
-     ALTER TABLE \"RequestCount\" ENABLE ROW LEVEL SECURITY; \
-     IF (SELECT state FROM public.rylie_database) = 'coexistence' THEN ALTER TABLE \"RequestCount\" NO FORCE ROW LEVEL SECURITY; \
-     ELSE ALTER TABLE \"RequestCount\" FORCE ROW LEVEL SECURITY; END IF;";
+/// Nothing is updated, but locking a row requires that right.
+const GRANTS: &str = "GRANT SELECT, INSERT, UPDATE, DELETE ON \"RequestCount\" TO rylie_tenant, rylie_platform;";
 
 /// Each trigger: its event, and the rows that it sees.
 const TRIGGERS: [(&str, &str); 4] = [
@@ -65,10 +56,7 @@ impl Migration for KeepRequestCounts {
         }
         // The table owner must own them, even if another role created one of that name before.
         let owned = |function| Step::sql(format!("ALTER FUNCTION {function} OWNER TO CURRENT_USER"));
-        let mut steps = vec![
-            Step::sql(TABLE),
-            Step::sql(format!("DO $$ BEGIN IF {DOORS_OPEN} THEN {ROW_SECURITY} END IF; END $$")),
-        ];
+        let mut steps = vec![Step::sql(TABLE), protect("RequestCount", GRANTS)];
         steps.extend(statements(COUNT_SQL));
         steps.push(owned(COUNT));
         for (event, rows) in TRIGGERS {

@@ -169,8 +169,8 @@ where
     }
 
     /// Returns a page and the total of the whole list: one statement, or two if the list ends before the page.
-    pub async fn page(self, page: PageRequest) -> Result<Page<E::Model>> {
-        let (tx, engine, at_once, kept) = (self.tx, self.tx.engine(), self.at_once, self.kept_total.clone());
+    pub async fn page(mut self, page: PageRequest) -> Result<Page<E::Model>> {
+        let (tx, engine, at_once, kept) = (self.tx, self.tx.engine(), self.at_once, self.kept_total.take());
         let mut select = self.filtered();
         let total = match kept {
             Some(total) => up_to(total, page.counted_to(), engine),

@@ -54,6 +54,19 @@ fn numbers() -> impl FnMut(u64) -> u64 {
     }
 }
 
+/// Returns one of the writes.
+fn written(write: &str, some: u64, seed: &str) -> String {
+    write.replace("$pick", PICK).replace("$some", &some.to_string()).replace("$seed", seed)
+}
+
+/// Returns a statement that adds requests of the first agency, with ids that begin with `id`.
+fn add(id: &str, rows: u64) -> String {
+    format!(
+        "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") \
+         SELECT '{id}-' || n, 'u1', 'a1', 't', 'd', 'x', now() FROM generate_series(1, {rows}) n"
+    )
+}
+
 #[tokio::test]
 async fn no_write_of_anyone_makes_them_differ() {
     let world = world().await;
@@ -63,13 +76,12 @@ async fn no_write_of_anyone_makes_them_differ() {
 
     for round in 0..150 {
         let write = WRITES[usize::try_from(number(WRITES.len() as u64)).unwrap()];
-        let (some, seed) = (1 + number(20), format!("{round}"));
-        let write = write.replace("$pick", PICK).replace("$some", &some.to_string()).replace("$seed", &seed);
+        let write = written(write, 1 + number(20), &round.to_string());
         raw.run(&write).await;
         assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"], "round {round}: {write}");
     }
     for tables in ["\"Request\"", "\"Request\", \"RequestCount\"", "\"RequestCount\", \"Agency\""] {
-        raw.run(&WRITES[0].replace("$some", "20").replace("$seed", &tables.len().to_string())).await;
+        raw.run(&written(WRITES[0], 20, &tables.len().to_string())).await;
         raw.run(&format!("BEGIN; TRUNCATE {tables} CASCADE")).await;
         assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"], "{tables}");
         raw.run("ROLLBACK").await;
@@ -84,7 +96,7 @@ async fn false_numbers_of_a_tenant_fail_no_write() {
     let world = world().await;
     let mut raw = Raw::connect(world.url()).await;
     raw.run(PEOPLE).await;
-    raw.run(&WRITES[0].replace("$some", "20").replace("$seed", "")).await;
+    raw.run(&written(WRITES[0], 20, "")).await;
     let planted = |number: &str| {
         format!(
             "INSERT INTO \"RequestCount\" (\"tenantId\", status, requests) SELECT 'a1', 'PENDING', {number} FROM generate_series(1, 50)"
@@ -109,7 +121,7 @@ async fn a_member_of_the_platforms_role_is_counted() {
     let member = raw.rows("SELECT current_database() || '_member'").await.unwrap().remove(0);
     raw.run(&format!("CREATE ROLE \"{member}\" INHERIT; GRANT rylie_platform TO \"{member}\"")).await;
     raw.run(&format!("SET ROLE \"{member}\"")).await;
-    raw.run(&WRITES[0].replace("$some", "20").replace("$seed", "")).await;
+    raw.run(&written(WRITES[0], 20, "")).await;
     raw.run("RESET ROLE").await;
     assert_eq!(raw.rows(RECOUNT).await.unwrap(), ["0"]);
     raw.run(&format!("DROP ROLE \"{member}\"")).await;
@@ -127,8 +139,7 @@ async fn nor_do_writers_at_the_same_time() {
             (0..60)
                 .map(|round| {
                     let write = WRITES[usize::try_from(number(WRITES.len() as u64)).unwrap()];
-                    let (some, seed) = ((1 + number(5)).to_string(), format!("{writer}-{round}"));
-                    write.replace("$pick", PICK).replace("$some", &some).replace("$seed", &seed)
+                    written(write, 1 + number(5), &format!("{writer}-{round}"))
                 })
                 .collect()
         })
@@ -170,12 +181,6 @@ async fn the_first_count_is_exact_while_others_write() {
     let mut raw = Raw::connect(world.url()).await;
     raw.run(PEOPLE).await;
     migrations(world.url()).await.down(from("keep_request_counts"), &mut |_| ()).await.unwrap();
-    let add = |id: &str, rows: u32| {
-        format!(
-            "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") \
-             SELECT '{id}-' || n, 'u1', 'a1', 't', 'd', 'x', now() FROM generate_series(1, {rows}) n"
-        )
-    };
     raw.run(&add("before", 20_000)).await;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let writer = tokio::spawn({
@@ -207,19 +212,13 @@ async fn a_writer_waits_for_no_other_writer_of_its_tenant() {
     let world = world().await;
     let (mut one, mut other) = (Raw::connect(world.url()).await, Raw::connect(world.url()).await);
     one.run(PEOPLE).await;
-    let add = |id: &str| {
-        format!(
-            "INSERT INTO \"Request\" (id, \"userId\", \"agencyId\", title, description, type, \"updatedAt\") \
-             SELECT '{id}-' || n, 'u1', 'a1', 't', 'd', 'x', now() FROM generate_series(1, 10) n"
-        )
-    };
-    one.run(&add("shared")).await;
+    one.run(&add("shared", 10)).await;
     // A removal folds, so it locks the rows that it folds.
     one.run("BEGIN; DELETE FROM \"Request\" WHERE id = 'shared-1'").await;
 
     other.run("SET lock_timeout = '2s'").await;
     for round in 0..100 {
-        other.run(&add(&format!("r{round}"))).await;
+        other.run(&add(&format!("r{round}"), 10)).await;
     }
     other.run("DELETE FROM \"Request\" WHERE id LIKE 'r1-%'").await;
     one.run("COMMIT").await;
