@@ -71,6 +71,10 @@ struct Line {
     server_s: Option<f64>,
     /// The distance to the server, if it was set.
     rtt_ms: Option<f64>,
+    /// Of our workloads, the one with which this line was measured. Several share one of a peer.
+    pair: String,
+    /// The time when the round began.
+    round: u64,
 }
 
 impl Line {
@@ -93,9 +97,12 @@ impl Rounds<'_> {
         median(self.0.iter().map(|line| figure(line)).collect())
     }
 
-    /// Returns the median of the rounds' ratios. A disturbance in a round affects both sides of its ratio.
+    /// Returns the median of the rounds' ratios. A disturbance in a round affects both sides of its ratio. A round in
+    /// which one of the two failed has none.
     fn ratio(&self, other: &Self, figure: fn(&Line) -> f64) -> String {
-        median(self.0.iter().zip(&other.0).map(|(ours, other)| figure(ours) / figure(other)).collect())
+        let in_round = |round| other.0.iter().find(|line| line.round == round);
+        let ratio = |ours: &&Line| Some(figure(ours) / figure(in_round(ours.round)?));
+        median(self.0.iter().filter_map(ratio).collect())
     }
 }
 
@@ -118,12 +125,14 @@ pub(crate) fn of(text: &str) -> String {
 }
 
 fn table(lines: &[&Line]) -> String {
-    let rounds = |client: &str, workload: &str| {
-        Rounds(lines.iter().filter(|line| line.client == client && line.workload == workload).copied().collect())
+    let rounds = |pair: &str, client: &str, workload: &str| {
+        let is = |line: &&&Line| line.pair == pair && line.client == client && line.workload == workload;
+        Rounds(lines.iter().filter(is).copied().collect())
     };
     let row = |[own, raw, prisma]: &[&str; 3]| {
         let client = if own.starts_with("raw_") { "rylie-schema-raw-sqlx" } else { "rylie" };
-        let (ours, raw, prisma) = (rounds(client, own), rounds("raw-sqlx", raw), rounds("prisma", prisma));
+        let (ours, raw, prisma) =
+            (rounds(own, client, own), rounds(own, "raw-sqlx", raw), rounds(own, "prisma", prisma));
         let cells = [
             format!("`{own}`"),
             ours.median(Line::speed),
@@ -169,21 +178,19 @@ pub(crate) fn three_digits(figure: f64) -> String {
 mod tests {
     use super::of;
 
-    fn line(client: &str, workload: &str, speed: u32) -> String {
+    fn line(round: u64, pair: &str, client: &str, workload: &str, speed: u32) -> String {
         format!(
-            r#"{{"impl":"{client}","workload":"{workload}","conc":1,"ops_per_s":{speed},"p50_ms":0.5,"cpu_s_per_1000":0.2,"rss_peak_mb":9}}"#
-        )
+            r#"{{"impl":"{client}","workload":"{workload}","conc":1,"ops_per_s":{speed},"p50_ms":0.5,"cpu_s_per_1000":0.2,"rss_peak_mb":9,"pair":"{pair}","round":{round}}}"#
+        ) + "\n"
     }
 
     #[test]
     fn a_ratio_is_the_median_of_the_rounds_ratios() {
-        let rounds = [(100, 200), (300, 300), (50, 40)];
-        let lines = rounds.map(|(ours, raw)| {
-            format!(
-                "{}\n{}\n",
-                line("rylie", "scoped_read_rls_c1", ours),
-                line("raw-sqlx", "scoped_read_rls_d_drop_c1", raw)
-            )
+        const OURS: &str = "scoped_read_rls_c1";
+        let rounds = [(1, 100, 200), (2, 300, 300), (3, 50, 40)];
+        let lines = rounds.map(|(round, ours, raw)| {
+            let raw = line(round, OURS, "raw-sqlx", "scoped_read_rls_d_drop_c1", raw);
+            line(round, OURS, "rylie", OURS, ours) + &raw
         });
 
         let table = of(&lines.concat());
@@ -194,8 +201,32 @@ mod tests {
     }
 
     #[test]
+    fn a_peers_workload_with_two_of_ours_has_a_line_for_each() {
+        const PEER: &str = "scoped_read_rls_d_drop_c1";
+        const PAIR: [&str; 2] = ["scoped_read_rls_c1", "scoped_read_rls_unit_c1"];
+        let lines = |(round, raw): (u64, u32)| {
+            PAIR.map(|own| line(round, own, "rylie", own, 100) + &line(round, own, "raw-sqlx", PEER, raw)).concat()
+        };
+
+        let table = of(&[(1, 100), (2, 50), (3, 25)].map(lines).concat());
+
+        assert_eq!(table.matches("| 50.0 | 2.00 |").count(), 2, "{table}");
+    }
+
+    #[test]
+    fn a_failed_line_shifts_no_other_round() {
+        const OURS: &str = "scoped_read_rls_c1";
+        let peer = |round, speed| line(round, OURS, "raw-sqlx", "scoped_read_rls_d_drop_c1", speed);
+        let ours = |round| line(round, OURS, "rylie", OURS, 100);
+
+        let table = of(&[ours(1), ours(2), peer(2, 50)].concat());
+
+        assert!(table.contains("| 50.0 | 2.00 |"), "{table}");
+    }
+
+    #[test]
     fn the_whole_time_is_compared_with_the_servers() {
-        let line = line("rylie", "bulk_update_status", 4);
+        let line = line(1, "bulk_update_status", "rylie", "bulk_update_status", 4);
         let line = line.replace('}', r#","rows":10000,"secs":0.75,"server_s":0.6}"#);
 
         assert!(
