@@ -5,12 +5,4 @@
 #[macro_use]
 mod runs;
 
-examples!(
-    audit_trail,
-    maintenance_in_a_service,
-    mocked_service,
-    sealed_tokens,
-    tenant_scope,
-    unit_of_work,
-    usage_close
-);
+examples!(audit_trail, sealed_tokens, tenant_scope, unit_of_work, usage_close);

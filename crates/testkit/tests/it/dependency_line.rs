@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace with the workspace crates that it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("rylie-driver", &[]),
     ("rylie-crypto", &[]),
     ("rylie-derive", &[]),
@@ -42,6 +42,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("rylie-bench", &["rylie-db"]),
     ("rylie-examples", &["rylie-db", "rylie-testkit"]),
     ("rylie-examples-on-postgres", &["rylie-db", "rylie-testkit"]),
+    ("rylie-examples-with-features", &["rylie-db"]),
     ("rylie-tests", &["rylie-db", "rylie-testkit"]),
     // Mounts the files under test.
     ("rylie-schedules", &[]),

@@ -11,21 +11,15 @@ const PACKAGES: usize = 236;
 const NOT_BY_DEFAULT: [&str; 10] =
     ["age", "chrono-tz", "croner", "hyper", "lettre", "object_store", "reqwest", "squawk-syntax", "ureq", "utoipa"];
 
-/// Returns name and version of each package that the facade compiles, build scripts included.
-fn compiled() -> BTreeSet<String> {
+/// What the facade compiles, and what `cargo run --example quickstart` compiles in the workspace's folder.
+const FACADE: &[&str] = &["--package", "rylie-db", "--edges", "normal,build"];
+const QUICKSTART: &[&str] = &["--edges", "normal,build,dev"];
+
+/// Returns name and version of each package that is compiled, build scripts included.
+fn compiled(what: &[&str]) -> BTreeSet<String> {
     let mut tree = Command::new(env::var("CARGO").unwrap());
-    tree.args([
-        "tree",
-        "--package",
-        "rylie-db",
-        "--edges",
-        "normal,build",
-        "--prefix",
-        "none",
-        "--locked",
-        "--offline",
-    ]);
-    let tree = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    tree.arg("tree").args(what).args(["--prefix", "none", "--locked", "--offline"]);
+    let tree = tree.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).output().unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let text = String::from_utf8(tree.stdout).unwrap();
     text.lines().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ")).collect()
@@ -33,7 +27,7 @@ fn compiled() -> BTreeSet<String> {
 
 #[test]
 fn the_facade_compiles_no_more_packages_than_its_budget() {
-    let compiled = compiled();
+    let compiled = compiled(FACADE);
 
     let most = PACKAGES + PACKAGES / 10;
     assert!(compiled.len() <= most, "{} packages instead of at most {most}: {compiled:#?}", compiled.len());
@@ -41,10 +35,18 @@ fn the_facade_compiles_no_more_packages_than_its_budget() {
 }
 
 #[test]
-fn the_facade_compiles_no_client_and_no_cron_library_by_default() {
-    let compiled = compiled();
+fn the_quickstart_compiles_little_more_than_the_facade() {
+    let (quickstart, facade) = (compiled(QUICKSTART), compiled(FACADE));
 
-    let found =
-        compiled.iter().filter(|package| NOT_BY_DEFAULT.contains(&package.split(' ').next().unwrap_or_default()));
-    assert_eq!(found.collect::<Vec<_>>(), Vec::<&String>::new());
+    let more: Vec<_> = quickstart.difference(&facade).collect();
+    assert!(more.len() <= 5, "{} packages more: {more:#?}", more.len());
+    assert!(quickstart.is_superset(&facade), "the list is not complete: {quickstart:?}");
+}
+
+#[test]
+fn the_facade_and_the_quickstart_compile_no_client_and_no_cron_library() {
+    for compiled in [compiled(FACADE), compiled(QUICKSTART)] {
+        let name = |package: &&String| NOT_BY_DEFAULT.contains(&package.split(' ').next().unwrap_or_default());
+        assert_eq!(compiled.iter().filter(name).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
 }

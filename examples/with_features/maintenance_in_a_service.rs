@@ -1,5 +1,7 @@
-//! The scheduler of all jobs as a task of a service: `cargo run --example maintenance_in_a_service`.
+//! The scheduler of all jobs as a task of a service:
+//! `cargo run -p rylie-examples-with-features --example maintenance_in_a_service`.
 
+#[path = "../common.rs"]
 mod common;
 
 use rylie_db::maintenance::SchedulerOptions;

@@ -1,4 +1,5 @@
-//! A service over the store, and its test without a database: `cargo run --example mocked_service`.
+//! A service over the store, and its test without a database:
+//! `cargo run -p rylie-examples-with-features --example mocked_service`.
 //!
 //! A service takes `&dyn Store`. In a test it gets a `MockStore`, whose units consist of mocks. A mock fails on a call
 //! without an expectation.
