@@ -1,9 +1,10 @@
 //! `rylie backup restore --tenant`: one tenant as it was, while the others go on.
 
+use rylie_testkit::World;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
-use crate::backup::{Fixture, on_both};
+use crate::backup::{Fixture, is_newer_than_the_programs, on_both};
 use crate::support::Outcome;
 
 async fn count(fixture: &Fixture, sql: &str) -> i64 {
@@ -101,6 +102,37 @@ async fn production_takes_the_two_steps_and_nothing_else_is_named_with_it(fixtur
     fixture.run(&["environment", "mark", "staging", "--reason", "to restore one tenant"]).expect(0);
     restore(&fixture, &made, &one).expect(0);
     restore(&fixture, &made, "01a218f8-ae2b-754d-b736-509abe88b3f3").expect(4).says("does not have the tenant");
+}
+
+/// The handbook's own owner: a login that is no superuser, and owns the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_of_an_owner_who_is_no_superuser_give_a_tenant_back() {
+    let fixture = Fixture::on(World::postgres().await.unwrap()).await;
+    if is_newer_than_the_programs(&fixture).await {
+        return;
+    }
+    let name = fixture.world.url().split("rylie_test_").nth(1).unwrap().split('?').next().unwrap();
+    let name = format!("rylie_test_{name}");
+    fixture
+        .sql(&format!(
+            "CREATE ROLE {name}_owner LOGIN; ALTER DATABASE {name} OWNER TO {name}_owner; DO $do$ DECLARE change text; BEGIN \
+             FOR change IN SELECT format('ALTER TABLE %s OWNER TO {name}_owner', c.oid::regclass) FROM pg_class c \
+               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') OR relkind = 'S' AND relname = 'rylie_audit_position' UNION ALL \
+               SELECT format('ALTER ROUTINE %s OWNER TO {name}_owner', p.oid::regprocedure) FROM pg_proc p WHERE pronamespace = 'public'::regnamespace UNION ALL \
+               SELECT format('ALTER TYPE %s OWNER TO {name}_owner', t.oid::regtype) FROM pg_type t WHERE typnamespace = 'public'::regnamespace AND typtype = 'e' \
+             LOOP EXECUTE change; END LOOP; END $do$"
+        ))
+        .await;
+    let made = fixture.create();
+    let [one, other] = agencies(&made);
+    fixture.sql("UPDATE \"Agency\" SET name = 'After'").await;
+
+    restore(&fixture, &made, &one).expect(0);
+
+    let changed = |tenant: &str| format!("SELECT count(*) FROM \"Agency\" WHERE id = '{tenant}' AND name = 'After'");
+    assert_eq!(count(&fixture, &changed(&one)).await, 0);
+    assert_eq!(count(&fixture, &changed(&other)).await, 1);
+    restore(&fixture, &made, "nobody").expect(4).says("does not have the tenant");
 }
 
 on_both! {

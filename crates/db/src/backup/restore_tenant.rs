@@ -97,6 +97,7 @@ impl Config {
         scratch: &Scratch,
     ) -> Result<RestoredTenant> {
         scratch.restore(open, restore.jobs, &Progress::none()).await?;
+        scratch.let_owners_create().await?;
         let (url, id) = (scratch.url(), open.manifest.id.as_str());
         self.take_tenant(live, TenantCopy { url, id, erasures }, restore.tenant, restore.progress).await
     }

@@ -158,6 +158,23 @@ impl Scratch {
         Ok(begun.elapsed())
     }
 
+    /// Lets the owners of the restored tables create more in it, as a migration does. In the database that was backed up
+    /// they may because they own it, which no backup contains.
+    pub async fn let_owners_create(&self) -> Result<()> {
+        const OWNERS: &str = "SELECT DISTINCT format('GRANT CREATE ON SCHEMA public TO %I', pg_get_userbyid(relowner)) FROM pg_class \
+             WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
+        let failed = || Error::engine("preparing the restored copy for migrations");
+        let Session::Postgres(mut connection, watch) = Engine::new(&self.url)?.connect().await? else { return Ok(()) };
+        let granting = async {
+            let grants: Vec<String> = sqlx::query_scalar(OWNERS).fetch_all(&mut connection).await.map_err(failed())?;
+            for grant in grants {
+                run_postgres(&mut connection, &grant).await.map_err(failed())?;
+            }
+            Ok(())
+        };
+        watch.over(granting).await
+    }
+
     /// Compares the restored copy with the manifest: what it is, its rows, tenants and contents.
     pub async fn compare(&self, manifest: &Manifest) -> Result<Vec<BackupCheck>> {
         Ok(self.survey().await?.compare(manifest))
