@@ -57,6 +57,29 @@ pub(crate) async fn prepare(size: Size) -> Result<()> {
     run_as_owner(&sql.replace("$USERS", &users.to_string()).replace("$AGENCIES", &agencies.to_string())).await
 }
 
+/// Fails if the database has fewer requests than the settings say, or too few for the workloads.
+pub(crate) async fn refuse_smaller() -> Result<()> {
+    let requests = settings::requests();
+    if requests < LEAST {
+        return Err(format!("REQUESTS is {requests}, and the workloads need {LEAST}: prepare more").into());
+    }
+    let mut owner = PgConnection::connect(&settings::owner_url()?).await?;
+    let last = request(requests)?;
+    let is_there: bool = sqlx::query_scalar(r#"SELECT EXISTS (SELECT FROM "Request" WHERE "id" = $1)"#)
+        .bind(last.as_str())
+        .fetch_one(&mut owner)
+        .await?;
+    owner.close().await?;
+    if is_there {
+        return Ok(());
+    }
+    Err(format!("the database has fewer than {requests} requests: set REQUESTS to the number given to `prepare`")
+        .into())
+}
+
+/// The least number of requests with which a page of each list is full.
+const LEAST: u64 = 50_000;
+
 /// Runs statements, each ending a line, in sequence. Some of them cannot run in a transaction.
 pub(crate) async fn run_as_owner(sql: &str) -> Result<()> {
     let mut owner = PgConnection::connect(&settings::owner_url()?).await?;

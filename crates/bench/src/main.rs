@@ -76,6 +76,7 @@ async fn run(arguments: Vec<String>) -> Result<()> {
         }
         Some("prepare") => dataset::prepare(Size::from_arguments(&arguments[1..])?).await?,
         Some(_) => {
+            dataset::refuse_smaller().await?;
             for name in &arguments {
                 // A task runs on the runtime's worker threads, not on the main thread.
                 let name = name.clone();
