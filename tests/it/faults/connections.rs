@@ -100,7 +100,7 @@ async fn what_is_at_hand_is_closed_with_the_rest() {
     let mut connections = async || -> i64 { sqlx::raw_sql(count).fetch_one(&mut beside).await.unwrap().get(0) };
     assert!(connections().await >= 1 && database.health().await.unwrap().idle_connections >= 1);
 
-    database.close().await;
+    database.clone().close().await;
 
     let gone = async {
         while connections().await > 0 {
@@ -108,6 +108,9 @@ async fn what_is_at_hand_is_closed_with_the_rest() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), gone).await.expect("a connection is left");
+    // No later attempt can succeed, so this is no lost connection.
+    let late = database.store().tenant(&agency.scope()).await.map(drop);
+    assert!(matches!(late, Err(Error::Invalid { what: "the database", .. })), "{late:?}");
 }
 
 /// A program may use the store first in one runtime, and drop it outside any runtime.

@@ -295,6 +295,9 @@ impl Pool {
             NotLent::NotConnected(sqlx::Error::PoolTimedOut) if network => {
                 Error::unreachable(cache.refusal().await.unwrap_or_else(|| Arc::new(sqlx::Error::PoolTimedOut)))
             }
+            NotLent::NotConnected(sqlx::Error::PoolClosed) => {
+                Error::Invalid { what: "the database", reason: "it was closed; connect again" }
+            }
             NotLent::NotConnected(error) => Error::unreachable(error),
             NotLent::NoPlace => {
                 let doubtful = network && (cache.is_connecting() || self.holders.is_empty());
