@@ -100,6 +100,7 @@ migrations! {
     m20261128_000084_hold_session::HoldSession,
     m20261128_000085_reserve_trigger_functions::ReserveTriggerFunctions,
     m20261128_000086_keep_request_counts::KeepRequestCounts,
+    m20261128_000087_set_status_at_once::SetStatusAtOnce,
 }
 
 /// The first migration, whose result a database created by Prisma already has.

@@ -40,6 +40,8 @@ actions! {
     AgencyDeleted = "AGENCY_DELETED",
     /// A request was created.
     RequestCreated = "REQUEST_CREATED",
+    /// A request's status was changed.
+    RequestStatusChanged = "REQUEST_STATUS_CHANGED",
     /// A request or task was soft-deleted.
     Deleted = "DELETED",
     /// A soft-deleted request or task was restored.
@@ -107,6 +109,6 @@ impl Action {
     /// own actions. All other actions concern security or evidence, and are always recorded.
     #[must_use]
     pub fn is_ordinary(&self) -> bool {
-        matches!(self, Self::RequestCreated | Self::UsageClosed | Self::Other(_))
+        matches!(self, Self::RequestCreated | Self::RequestStatusChanged | Self::UsageClosed | Self::Other(_))
     }
 }

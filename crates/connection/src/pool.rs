@@ -63,6 +63,8 @@ struct Functions {
     hold: AtomicBool,
     /// Save a connection to Google.
     save: AtomicBool,
+    /// Changes the status of a request.
+    set_status: AtomicBool,
     /// Whether the numbers of requests are kept. On SQLite by a trigger instead of a function.
     count: AtomicBool,
 }
@@ -253,8 +255,8 @@ impl Pool {
                 let shared = asked!(self, cache, |conn| postgres::is_shared_with_old_service(conn))?;
                 self.row_level_security.store(takes.units, Ordering::Relaxed);
                 self.platform_closed.store(takes.units && !takes.platform, Ordering::Relaxed);
-                let Functions { read, sign_in, add, hold, save, count } = &*self.functions;
-                let flags = [read, sign_in, add, hold, save, count];
+                let Functions { read, sign_in, add, hold, save, set_status, count } = &*self.functions;
+                let flags = [read, sign_in, add, hold, save, set_status, count];
                 for (flag, exists) in flags.into_iter().zip(exist) {
                     flag.store(exists, Ordering::Relaxed);
                 }

@@ -32,7 +32,7 @@ pub use reading::Reading;
 pub use store::{
     AddRequest, AddingRequest, Configurable, Credential, DatabaseStore, KeySource, OfCredential, OfIdentities,
     OfOneTenant, OfOperations, OfPlatform, OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening,
-    ReadingAs, SavingConnection, SigningIn, Store, StoreExt, TenantAccess,
+    ReadingAs, SavingConnection, SettingStatus, SigningIn, Store, StoreExt, TenantAccess,
 };
 pub use unit::{IdentityUnit, OperationsUnit, PlatformUnit, TenantUnit, Unit};
 

@@ -6,6 +6,7 @@ mod many;
 mod overview;
 mod present;
 mod seoworks_mappings;
+mod status;
 
 use async_trait::async_trait;
 use rylie_entities::request::{ActiveModel, Column, Entity};
@@ -27,6 +28,8 @@ pub use inputs::{NewRequest, RequestChanges, RequestFilter, RequestWithTasks};
 pub use overview::{RequestOverview, RequestSummary};
 pub(crate) use present::present_among;
 pub use seoworks_mappings::*;
+pub(crate) use status::{set_status_and_commit, set_status_in_unit};
+use status::{set_status_recorded, with_status};
 
 /// Requests: a tenant unit reaches those within its scope, a platform unit all.
 ///
@@ -87,6 +90,9 @@ pub trait RequestRepository: Send + Sync {
     /// Changes the status. `completedAt` is set when it becomes `COMPLETED` and cleared when it is no longer. Fails
     /// with [`Error::NotFound`] if there is no such request within reach.
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request>;
+
+    /// As [`set_status`](Self::set_status), and records `REQUEST_STATUS_CHANGED` unless the request has the status.
+    async fn set_status_recorded(&self, id: &RequestId, status: RequestStatus) -> Result<Request>;
 
     /// Soft-deletes the request. Recorded. Fails with [`Error::NotFound`] if it is already soft-deleted.
     async fn remove(&self, id: &RequestId) -> Result<()>;
@@ -193,13 +199,16 @@ impl RequestRepository for Tx {
     }
 
     async fn set_status(&self, id: &RequestId, status: RequestStatus) -> Result<Request> {
-        let set = with_status(self, status);
         // The first completion time is kept.
         let changing = self.of::<Entity>().filter(Column::Status.ne(status)).at_once();
-        match changing.update(id, set).await {
+        match changing.update(id, with_status(self, status)).await {
             Err(Error::NotFound { .. }) => RequestRepository::get(self, id).await,
             done => done,
         }
+    }
+
+    async fn set_status_recorded(&self, id: &RequestId, status: RequestStatus) -> Result<Request> {
+        set_status_recorded(self, id, status).await
     }
 
     async fn remove(&self, id: &RequestId) -> Result<()> {
@@ -234,16 +243,6 @@ impl RequestRepository for Tx {
 
     async fn purge_many(&self, ids: &[RequestId]) -> Result<BulkOutcome> {
         self.of::<Entity>().purge_many(ids).await
-    }
-}
-
-fn with_status(tx: &Tx, status: RequestStatus) -> ActiveModel {
-    let now = tx.now();
-    ActiveModel {
-        status: Set(status),
-        completed_at: Set((status == RequestStatus::Completed).then_some(now)),
-        updated_at: Set(now),
-        ..Default::default()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rylie_audit::Origin;
-use rylie_entities::{Env, Ga4Connection, SearchConsoleConnection, Token};
+use rylie_entities::{Env, Ga4Connection, Request, RequestId, RequestStatus, SearchConsoleConnection, Token};
 use rylie_tenancy::{CursorKeys, Opener};
 
 use crate::audit::AuditReader;
@@ -35,8 +35,8 @@ pub use access::{Credential, TenantAccess};
 pub use mock::MockStore;
 pub use open::{
     AddRequest, AddingRequest, Configurable, OfCredential, OfIdentities, OfOneTenant, OfOperations, OfPlatform,
-    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, ReadingAs, SavingConnection, SigningIn,
-    StoreExt,
+    OfSuperAdmin, OfTenant, OpenReadOnly, OpenUnit, Openable, Opening, ReadingAs, SavingConnection, SettingStatus,
+    SigningIn, StoreExt,
 };
 
 /// Opens units of work. A store implements these methods. Callers use [`StoreExt`], which sets the options and records
@@ -95,6 +95,19 @@ pub trait Store: Send + Sync {
     ) -> Result<RequestWithTasks> {
         let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
         requests::add_in_unit(unit, new, tasks, recorded).await
+    }
+
+    /// Changes the status of a request in a tenant unit of its own, records it, and commits. By default with
+    /// [`open_tenant`](Self::open_tenant). Fails as that, the repository's call and the unit's `commit` do.
+    async fn change_request_status(
+        &self,
+        scope: &TenantScope,
+        id: &RequestId,
+        status: RequestStatus,
+        opened_at: CallSite,
+    ) -> Result<Request> {
+        let unit = self.open_tenant(scope, UnitOptions::default().deferred(), opened_at).await?;
+        requests::set_status_in_unit(unit, id, status).await
     }
 
     /// Returns a unit for [`StoreExt::read_as`] of the user to whom a token belonged when it was last looked up, with
@@ -317,6 +330,17 @@ impl Store for DatabaseStore {
     ) -> Result<RequestWithTasks> {
         let unit = self.unit(self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?);
         requests::add_and_commit(unit, new, tasks, recorded).await
+    }
+
+    async fn change_request_status(
+        &self,
+        scope: &TenantScope,
+        id: &RequestId,
+        status: RequestStatus,
+        at: CallSite,
+    ) -> Result<Request> {
+        let unit = self.unit(self.opener.tenant(scope, UnitOptions::default().deferred(), at).await?);
+        requests::set_status_and_commit(unit, id, status).await
     }
 
     fn open_tenant_of_known(&self, token: &Token, origin: &Origin, at: CallSite) -> Option<(TenantAccess, Confirmed)> {

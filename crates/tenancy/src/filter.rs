@@ -6,6 +6,7 @@
 mod arrays;
 mod audit_switch;
 mod by_key;
+mod changed_at_once;
 mod columns;
 mod kept_counts;
 mod many;

@@ -36,6 +36,7 @@ mod saving_at_once;
 mod scheduler;
 mod secrets;
 mod seeding;
+mod setting_status_at_once;
 mod signing_in_at_once;
 mod sizes;
 mod tenant_files;

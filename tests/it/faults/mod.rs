@@ -16,6 +16,7 @@ mod deferred;
 mod long_work;
 mod lost_commit;
 mod saving_at_once;
+mod setting_status_at_once;
 mod silence;
 mod single_pages;
 mod sqlite_locks;

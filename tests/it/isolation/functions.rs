@@ -192,7 +192,7 @@ async fn without_the_functions_a_transaction_serves() {
     let agency = world.agency().await.unwrap();
     let request = agency.request().await.unwrap();
     let mut raw = Raw::connect(world.url()).await;
-    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session, rylie_save_ga4_connection, rylie_save_search_console_connection, rylie_recount_requests").await;
+    raw.run("DROP FUNCTION rylie_requests_by_id, rylie_tasks_by_id, rylie_add_request, rylie_hold_session, rylie_save_ga4_connection, rylie_save_search_console_connection, rylie_set_request_status, rylie_recount_requests").await;
     let database = world.connect_again(1).await.unwrap();
 
     let unit = database.store().tenant(&agency.scope()).read_only().autocommit().await.unwrap();
@@ -210,6 +210,9 @@ async fn without_the_functions_a_transaction_serves() {
         let get = async |unit: TenantAccess| unit.requests().get(&request.id).await;
         assert_eq!(database.store().read_as(&agency.admin.session, Origin::default(), get).await.unwrap(), request);
     }
+    let status = RequestStatus::Completed;
+    let changed = database.store().set_request_status(&agency.scope(), &request.id, status).await.unwrap();
+    assert_eq!(agency.unit().await.unwrap().requests().get(&request.id).await.unwrap(), changed);
     let saved = database.store().save_ga4_connection(&agency.scope(), NewGa4Connection::new("token".into())).await;
     let saved = saved.unwrap();
     assert_eq!(agency.unit().await.unwrap().ga4_connections().find(&saved.user_id).await.unwrap(), Some(saved));

@@ -7,6 +7,7 @@ mod attacks_without_policies;
 mod catalog;
 mod functions;
 mod functions_that_save;
+mod functions_that_set_status;
 mod managed;
 mod owner;
 mod plans;

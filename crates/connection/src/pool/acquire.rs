@@ -38,6 +38,8 @@ pub enum WritingFunction {
     AddRequest,
     /// Saves a connection to Google.
     SaveConnection,
+    /// Changes the status of a request.
+    SetStatus,
 }
 
 impl Pool {
@@ -90,6 +92,7 @@ impl Pool {
         let exists = match function {
             WritingFunction::AddRequest => &self.functions.add,
             WritingFunction::SaveConnection => &self.functions.save,
+            WritingFunction::SetStatus => &self.functions.set_status,
         };
         matches!(self.single_statement(options, exists), Some(SingleStatement::ThroughFunction))
     }

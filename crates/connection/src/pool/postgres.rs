@@ -169,11 +169,11 @@ pub(super) const AUDIT_LOG: [&str; 5] = [
 
 /// Returns whether the functions exist that save work: a tenant's rows by id, a session by its token, adding a request,
 /// checking a session, saving a connection to Google, and the last part of the kept numbers of requests.
-pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 6]> {
+pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 7]> {
     // They run as the login, so only functions of the tables' owner are accepted.
     let sql = "SELECT count(*) FILTER (WHERE use = 'by id') = 2, count(*) FILTER (WHERE use = 'sign in') = 1, \
                count(*) FILTER (WHERE use = 'add') = 1, count(*) FILTER (WHERE use = 'hold') = 1, count(*) FILTER (WHERE use = 'save') = 2, \
-               count(*) FILTER (WHERE use = 'count') = 1 \
+               count(*) FILTER (WHERE use = 'status') = 1, count(*) FILTER (WHERE use = 'count') = 1 \
                FROM (VALUES ('rylie_requests_by_id(text, text[])', 'Request', 'by id'), \
                ('rylie_tasks_by_id(text, text[])', 'Task', 'by id'), \
                ('rylie_session(text, timestamp)', 'Session', 'sign in'), \
@@ -181,11 +181,16 @@ pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 6]> 
                ('rylie_hold_session(text, text, text, text, text, text, timestamp)', 'Session', 'hold'), \
                ('rylie_save_ga4_connection(text, text, text, boolean, text, text, text, timestamp, text, text, timestamp, text)', 'GA4Connection', 'save'), \
                ('rylie_save_search_console_connection(text, text, text, boolean, text, text, text, timestamp, text, text, timestamp, text)', 'SearchConsoleConnection', 'save'), \
+               ('rylie_set_request_status(text, text, boolean, text, text, timestamp, text)', 'Request', 'status'), \
                ('rylie_recount_requests()', 'Request', 'count')) f (name, \"table\", use) \
                JOIN pg_proc p ON p.oid = to_regprocedure('public.' || name) AND has_function_privilege(p.oid, 'EXECUTE') \
                JOIN pg_class t ON t.oid = to_regclass(format('public.%I', \"table\")) AND t.relowner = p.proowner";
     let row = sqlx::raw_sql(sql).fetch_one(&mut *conn).await?;
-    Ok([row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?, row.try_get(4)?, row.try_get(5)?])
+    let mut exist = [false; 7];
+    for (place, exists) in exist.iter_mut().enumerate() {
+        *exists = row.try_get(place)?;
+    }
+    Ok(exist)
 }
 
 pub(super) async fn applied_migrations(conn: &mut PgConnection) -> Result<Vec<String>> {

@@ -3,7 +3,7 @@
 use rylie_audit::Event;
 use rylie_connection::WritingFunction;
 use rylie_entities::{Decoded, TenantOwned, UserId, audit_log};
-use sea_orm::{ActiveModelTrait, ConnectionTrait, Iterable, QueryResult, Statement, Value};
+use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Iterable, QueryResult, Statement, Value};
 
 use super::columns::{all_columns, number_of_columns};
 use super::owned_at_once::object;
@@ -21,6 +21,14 @@ pub enum SavedRow<M> {
     HasOtherId(M),
     /// The user has no row, and a row out of reach has the given id. Nothing was written.
     IdIsTaken,
+}
+
+/// The outcome of a write through a function.
+pub(super) enum Once<T> {
+    /// It was done by this attempt, which returned the answer.
+    Done(T),
+    /// It had been done by the attempt before.
+    DoneBefore,
 }
 
 impl Tx {
@@ -50,38 +58,56 @@ impl Tx {
         if !self.writes_alone(WritingFunction::SaveConnection) {
             return self.saved::<E>(owner, &self.connection().await?.query_all_raw(statement).await?);
         }
+        let read = |rows: &[QueryResult]| self.saved::<E>(owner, rows);
+        match self.write_once::<E, _>(statement, record, read).await? {
+            Once::Done(saved) => Ok(saved),
+            Once::DoneBefore => {
+                let row = self.rows::<E>().filter(E::owned_by(owner)).one().await?;
+                row.map(SavedRow::Saved).ok_or(Error::NotFound { entity: E::default().table_name() })
+            }
+        }
+    }
+
+    /// Writes a row and its record through a function, as its own transaction. `read` reads the function's answer.
+    ///
+    /// If the connection breaks, the unit begins, and the call is sent again with the same record. If the record is
+    /// taken, the first attempt was committed. Fails with [`Error::OutcomeUnknown`] if that stays unknown.
+    pub(super) async fn write_once<E: EntityTrait, T>(
+        &self,
+        statement: Statement,
+        record: audit_log::ActiveModel,
+        read: impl Fn(&[QueryResult]) -> Result<T>,
+    ) -> Result<Once<T>> {
         match self.write_alone(E::default().table_name(), statement.clone()).await {
-            Ok(rows) => self.saved::<E>(owner, &rows),
+            Ok(rows) => read(&rows).map(Once::Done),
             Err(Error::OutcomeUnknown(fault)) => {
-                let again = Box::pin(self.save_again::<E>(owner, statement, record)).await;
+                let again = Box::pin(self.write_again(statement, record, read)).await;
                 again.unwrap_or_else(|_| Err(Error::OutcomeUnknown(fault)))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Saves a row that may have been saved before, with this record. Fails if that stays unknown. Otherwise returns the
-    /// outcome.
-    async fn save_again<E: TenantOwned + Decoded>(
+    /// Writes a row that may have been written before, with this record. Fails if that stays unknown. Otherwise returns
+    /// the outcome.
+    async fn write_again<T>(
         &self,
-        owner: &UserId,
         statement: Statement,
         record: audit_log::ActiveModel,
-    ) -> Result<Result<SavedRow<E::Model>>> {
+        read: impl Fn(&[QueryResult]) -> Result<T>,
+    ) -> Result<Result<Once<T>>> {
         let savepoint = self.savepoint().await?;
         let rows = self.connection().await?.query_all_raw(statement).await.map_err(Error::from);
-        let refused = match rows.and_then(|rows| self.saved::<E>(owner, &rows)) {
-            Ok(saved) => {
+        let refused = match rows.and_then(|rows| read(&rows)) {
+            Ok(done) => {
                 savepoint.keep().await?;
-                return Ok(Ok(saved));
+                return Ok(Ok(Once::Done(done)));
             }
             Err(refused) => refused,
         };
         savepoint.undo().await?;
         if self.was_recorded(record).await? {
-            let row = self.rows::<E>().filter(E::owned_by(owner)).one().await?;
-            let row = row.ok_or(Error::NotFound { entity: E::default().table_name() });
-            return Ok(row.map(SavedRow::Saved));
+            return Ok(Ok(Once::DoneBefore));
         }
         match refused {
             // The first attempt may still run: it may hold the lock that this one did not get.

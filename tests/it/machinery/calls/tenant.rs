@@ -58,6 +58,7 @@ listed! { Tenant by tenant:
         add_with_tasks: |unit, rows| unit.requests().add_with_tasks(new_request("new"), vec![task(), task()]);
         update: |unit, rows| unit.requests().update(&rows.request, RequestChanges { title: Some("t".into()), ..Default::default() });
         set_status: |unit, rows| unit.requests().set_status(&rows.request, RequestStatus::Completed);
+        set_status_recorded: |unit, rows| unit.requests().set_status_recorded(&rows.request, RequestStatus::Completed);
         remove: |unit, rows| unit.requests().remove(&rows.request);
         restore: |unit, rows| unit.requests().restore(&rows.deleted);
         purge: |unit, rows| unit.requests().purge(&rows.deleted);

@@ -1,0 +1,75 @@
+//! A function that changes a request's status and records it in one round trip, with both isolation layers.
+//!
+//! Called outside a transaction, the call is a separate transaction. The function assumes the tenant role and sets the
+//! tenant, as a unit's `BEGIN` does. A status that already holds is neither written nor recorded. Tenant and row of the
+//! record are those of the call, whatever its JSON says. The function runs with its caller's rights: a login that may
+//! not assume the role gets an error.
+
+use crate::migrations::Migration;
+use crate::step::{Engine, Step};
+
+const SIGNATURE: &str = "public.rylie_set_request_status(text, text, boolean, text, text, timestamp, text)";
+
+/// The columns that come from the record's JSON, with their types.
+const RECORD: [(&str, &str); 10] = [
+    ("id", "text"),
+    ("userId", "text"),
+    ("action", "text"),
+    ("resource", "text"),
+    ("details", "jsonb"),
+    ("ipAddress", "text"),
+    ("userAgent", "text"),
+    ("createdAt", "timestamp"),
+    ("onBehalfOf", "text"),
+    ("correlationId", "text"),
+];
+
+pub(crate) struct SetStatusAtOnce;
+
+impl Migration for SetStatusAtOnce {
+    fn name(&self) -> &'static str {
+        "m20261128_000087_set_status_at_once"
+    }
+
+    fn up(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            // The table owner must own it, even if another role created one of that name before: the service runs it
+            // with its own rights.
+            Engine::Postgres => {
+                vec![Step::sql(function()), Step::sql(format!("ALTER FUNCTION {SIGNATURE} OWNER TO CURRENT_USER"))]
+            }
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+
+    fn down(&self, engine: Engine) -> Vec<Step> {
+        match engine {
+            Engine::Postgres => vec![Step::sql(format!("DROP FUNCTION IF EXISTS {SIGNATURE}"))],
+            Engine::Sqlite => Vec::new(),
+        }
+    }
+}
+
+/// Returns the function. It returns the request as stored, if the caller reaches it.
+fn function() -> String {
+    let columns = RECORD.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let read = RECORD.iter().map(|(name, _)| format!("n.\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let types = RECORD.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>().join(", ");
+    let within =
+        "r.id = request_id AND r.\"tenantId\" = tenant AND NOT r.deleted AND (NOT only_own OR r.\"userId\" = caller)";
+    format!(
+        "CREATE OR REPLACE FUNCTION public.rylie_set_request_status(tenant text, caller text, only_own boolean, request_id text, new_status text, changed_at timestamp, record text) \
+         RETURNS SETOF public.\"Request\" LANGUAGE plpgsql ROWS 1 SET search_path = pg_catalog, public, pg_temp \
+         AS $$ BEGIN \
+         PERFORM pg_catalog.set_config('role', 'rylie_tenant', true), pg_catalog.set_config('rylie.tenant', tenant, true); \
+         RETURN QUERY WITH changed AS (UPDATE public.\"Request\" r SET status = new_status::public.\"RequestStatus\", \
+         \"completedAt\" = CASE WHEN new_status = 'COMPLETED' THEN changed_at END, \"updatedAt\" = changed_at \
+         WHERE {within} AND r.status <> new_status::public.\"RequestStatus\" RETURNING r AS request), \
+         recorded AS (INSERT INTO public.\"AuditLog\" (\"tenantId\", \"resourceId\", {columns}) \
+         SELECT tenant, (changed.request).id, {read} FROM changed, pg_catalog.json_to_record(record::json) AS n ({types}) \
+         WHERE public.rylie_audit_logging()) \
+         SELECT (changed.request).* FROM changed; \
+         IF NOT FOUND THEN RETURN QUERY SELECT r.* FROM public.\"Request\" r WHERE {within}; END IF; \
+         END $$"
+    )
+}
