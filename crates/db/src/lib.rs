@@ -41,9 +41,10 @@ pub mod prelude {
     };
     pub use rylie_repositories::{
         BulkOutcome, Credential, Cursor, Grant, IdentityUnit, KeysetPage, KeysetRequest, Loader, LogPosition,
-        NewAgency, NewRequest, NewTask, NewUser, Page, PageItem, PageRequest, Patch, PlatformUnit, Progress,
-        RequestChanges, RequestFilter, RequestWithTasks, Retry, SignedInUser, Store, StoreExt, TaskFilter,
-        TenantAccess, TenantScope, TenantUnit, UnitOptions, UserChanges, UserFilter, retry, stream_of,
+        NewAgency, NewGa4Connection, NewRequest, NewSearchConsoleConnection, NewTask, NewUser, Page, PageItem,
+        PageRequest, Patch, PlatformUnit, Progress, RequestChanges, RequestFilter, RequestWithTasks, Retry,
+        SignedInUser, Store, StoreExt, TaskFilter, TenantAccess, TenantScope, TenantUnit, UnitOptions, UserChanges,
+        UserFilter, retry, stream_of,
     };
 
     pub use crate::{Config, Database, Error, Result};

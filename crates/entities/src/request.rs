@@ -31,7 +31,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The agency it was ordered for; `None` for a user of no agency.
     pub agency_id: Option<AgencyId>,
-    /// A single line.
+    /// Not empty; 4,096 bytes at most if this library wrote it.
     #[sea_orm(column_type = "Text")]
     pub title: String,
     /// The work to be done.

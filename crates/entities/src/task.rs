@@ -30,7 +30,7 @@ pub struct Model {
     pub user_id: UserId,
     /// The request it belongs to.
     pub request_id: RequestId,
-    /// A single line.
+    /// Not empty; 4,096 bytes at most if this library wrote it.
     #[sea_orm(column_type = "Text")]
     pub title: String,
     /// The work to be done.

@@ -20,7 +20,7 @@ pub(crate) fn not_empty(what: &'static str, text: String) -> Result<String> {
     line(what, text)
 }
 
-/// Checks a single line.
+/// Checks a short text, such as a title.
 pub(crate) fn line(what: &'static str, text: String) -> Result<String> {
     if text.len() > MAX_LINE_BYTES {
         return Err(Error::Invalid { what, reason: "it must have 4,096 bytes at most" });

@@ -87,7 +87,7 @@ pub trait TaskRepository: Send + Sync {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewTask {
-    /// A single line; not empty.
+    /// Not empty; 4,096 bytes at most.
     pub title: String,
     /// The kind of work.
     #[serde(rename = "type")]

@@ -16,7 +16,7 @@ pub struct NewRequest {
     /// The ordering user; the signed-in user by default. Only administrators may name another.
     #[serde(skip)]
     pub user: Option<UserId>,
-    /// A single line; not empty.
+    /// Not empty; 4,096 bytes at most.
     pub title: String,
     /// The work to be done.
     #[serde(default)]
@@ -55,7 +55,7 @@ impl NewRequest {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestChanges {
-    /// A single line; not empty.
+    /// Not empty; 4,096 bytes at most.
     pub title: Option<String>,
     /// The work to be done.
     pub description: Option<String>,

@@ -72,7 +72,7 @@ impl NewSeoWorksMapping {
 #[async_trait]
 impl SeoWorksMappingRepository for Tx {
     async fn find_by_task(&self, seoworks_task: &str) -> Result<Option<SeoWorksTaskMapping>> {
-        self.rows::<Entity>().filter(Column::SeoworksTaskId.eq(seoworks_task)).one().await
+        self.rows::<Entity>().filter(Column::SeoworksTaskId.eq(seoworks_task)).at_once().one().await
     }
 
     async fn list(&self, page: PageRequest) -> Result<Page<SeoWorksTaskMapping>> {
