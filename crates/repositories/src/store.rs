@@ -97,7 +97,7 @@ pub trait Store: Send + Sync {
         requests::add_in_unit(unit, new, tasks, recorded).await
     }
 
-    /// Changes the status of a request in a tenant unit of its own, records it, and commits. By default with
+    /// Changes the status of a request in a separate tenant unit, records it, and commits. By default with
     /// [`open_tenant`](Self::open_tenant). Fails as that, the repository's call and the unit's `commit` do.
     async fn change_request_status(
         &self,

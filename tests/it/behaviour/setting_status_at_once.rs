@@ -1,4 +1,4 @@
-//! `set_request_status`: a change of status in a unit of its own, recorded, on PostgreSQL in one round trip.
+//! `set_request_status`: a change of status in a separate unit, recorded, on PostgreSQL in one round trip.
 
 use chrono::TimeDelta;
 use rylie_db::entities::{AuditLog, Request};

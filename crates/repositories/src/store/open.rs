@@ -152,7 +152,7 @@ pub trait StoreExt: Store {
         AddRequest { store: self, scope, new, tasks, recorded: false, opened_at: Location::caller() }
     }
 
-    /// Changes the status of a request in a tenant unit of its own, records `REQUEST_STATUS_CHANGED`, and commits.
+    /// Changes the status of a request in a separate tenant unit, records `REQUEST_STATUS_CHANGED`, and commits.
     /// Returns the request as stored. A status that the request has is neither written nor recorded. On PostgreSQL one
     /// round trip, where a unit takes three. Behind a pooler it takes those of a unit.
     ///
