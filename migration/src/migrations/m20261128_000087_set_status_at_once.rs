@@ -51,6 +51,10 @@ impl Migration for SetStatusAtOnce {
 }
 
 /// Returns the function. It returns the request as stored, if the caller reaches it.
+///
+/// Another transaction may change the request between two statements. A request that was out of reach of the first and
+/// has another status is locked, and the second pass finds it as it is then. The enum's operators are named with their
+/// schema, because one of the exact type in `public` would come first.
 fn function() -> String {
     let columns = RECORD.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let read = RECORD.iter().map(|(name, _)| format!("n.\"{name}\"")).collect::<Vec<_>>().join(", ");
@@ -60,16 +64,22 @@ fn function() -> String {
     format!(
         "CREATE OR REPLACE FUNCTION public.rylie_set_request_status(tenant text, caller text, only_own boolean, request_id text, new_status text, changed_at timestamp, record text) \
          RETURNS SETOF public.\"Request\" LANGUAGE plpgsql ROWS 1 SET search_path = pg_catalog, public, pg_temp \
-         AS $$ BEGIN \
+         AS $$ #variable_conflict use_variable\nBEGIN \
          PERFORM pg_catalog.set_config('role', 'rylie_tenant', true), pg_catalog.set_config('rylie.tenant', tenant, true); \
+         FOR attempt IN 1..2 LOOP \
          RETURN QUERY WITH changed AS (UPDATE public.\"Request\" r SET status = new_status::public.\"RequestStatus\", \
          \"completedAt\" = CASE WHEN new_status = 'COMPLETED' THEN changed_at END, \"updatedAt\" = changed_at \
-         WHERE {within} AND r.status <> new_status::public.\"RequestStatus\" RETURNING r AS request), \
+         WHERE {within} AND r.status OPERATOR(pg_catalog.<>) new_status::public.\"RequestStatus\" RETURNING r AS request), \
          recorded AS (INSERT INTO public.\"AuditLog\" (\"tenantId\", \"resourceId\", {columns}) \
          SELECT tenant, (changed.request).id, {read} FROM changed, pg_catalog.json_to_record(record::json) AS n ({types}) \
          WHERE public.rylie_audit_logging()) \
          SELECT (changed.request).* FROM changed; \
-         IF NOT FOUND THEN RETURN QUERY SELECT r.* FROM public.\"Request\" r WHERE {within}; END IF; \
+         IF FOUND THEN RETURN; END IF; \
+         RETURN QUERY SELECT r.* FROM public.\"Request\" r WHERE {within} AND r.status OPERATOR(pg_catalog.=) new_status::public.\"RequestStatus\"; \
+         IF FOUND THEN RETURN; END IF; \
+         PERFORM FROM public.\"Request\" r WHERE {within} FOR NO KEY UPDATE; \
+         IF NOT FOUND THEN RETURN; END IF; \
+         END LOOP; \
          END $$"
     )
 }

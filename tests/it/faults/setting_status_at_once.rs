@@ -111,6 +111,28 @@ async fn a_second_attempt_does_not_undo_a_later_change() {
     assert_eq!(scene.status_and_records(&id).await, ("CANCELLED".to_owned(), 2));
 }
 
+/// The first attempt is committed, and the request is deleted before the second attempt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_request_that_is_gone_is_no_missing_one() {
+    let world = World::postgres().await.unwrap();
+    let scene = Scene::of(&world, To::Server).await;
+    scene.prepare_setting().await;
+    let id = scene.request_to_change().await;
+    scene.proxy.lose(Lost::ToClient);
+
+    let (first, ()) = tokio::join!(scene.set_status(&id, RequestStatus::Completed), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let unit = world.store().tenant(&scene.scope).await.unwrap();
+        unit.requests().remove(&id).await.unwrap();
+        unit.commit().await.unwrap();
+        scene.proxy.lose_nothing();
+    });
+
+    let error = first.unwrap_err();
+    assert!(is_unknown(&error), "{error:?}");
+    assert_eq!(scene.status_and_records(&id).await, ("COMPLETED".to_owned(), 1));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_gives_up_leaves_a_changed_status_with_its_record_or_neither() {
     let world = World::postgres().await.unwrap();

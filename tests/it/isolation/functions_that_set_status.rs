@@ -17,7 +17,7 @@ fn set(tenant: &str, (caller, only_own): (&str, bool), request: &str) -> String 
 }
 
 async fn changed(raw: &mut Raw) -> Vec<String> {
-    let sql = "SELECT id FROM \"Request\" WHERE status = 'CANCELLED' \
+    let sql = "SELECT id FROM \"Request\" WHERE status::text = 'CANCELLED' \
                UNION ALL SELECT concat_ws(' ', \"tenantId\", \"resourceId\") FROM \"AuditLog\" WHERE id = 'l1'";
     raw.rows(sql).await.unwrap()
 }
@@ -75,6 +75,55 @@ async fn either_layer_alone_refuses_another_tenants_request() {
     .await;
     assert_eq!(raw.rows(&set("a1", ("ann", false), "r-bob")).await, Ok(vec![]));
     assert_eq!(changed(&mut raw).await, Vec::<String>::new());
+}
+
+/// Columns of another service, and an operator of an enum in the open schema, are neither read nor called.
+#[tokio::test]
+async fn columns_and_operators_of_others_do_no_harm() {
+    let (_database, mut raw) = protected().await;
+    for column in ["tenant", "caller", "only_own", "request_id", "new_status", "changed_at", "record", "attempt"] {
+        raw.run(&format!(
+            "ALTER TABLE \"Request\" ADD COLUMN {column} text; ALTER TABLE \"AuditLog\" ADD COLUMN {column} text"
+        ))
+        .await;
+    }
+    raw.run(
+        "CREATE FUNCTION trap(a \"RequestStatus\", b \"RequestStatus\") RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN RAISE 'called'; END $$; \
+         CREATE OPERATOR public.<> (LEFTARG = \"RequestStatus\", RIGHTARG = \"RequestStatus\", FUNCTION = trap); \
+         CREATE OPERATOR public.= (LEFTARG = \"RequestStatus\", RIGHTARG = \"RequestStatus\", FUNCTION = trap)",
+    )
+    .await;
+
+    for _ in 0..2 {
+        assert_eq!(raw.rows(&set("a1", ("ann", true), "r-ann")).await.unwrap(), ["r-ann CANCELLED"]);
+    }
+    assert_eq!(changed(&mut raw).await, ["r-ann", "a1 r-ann"]);
+}
+
+/// The request is deleted and restored again and again. The call changes it or does not find it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_comes_back_has_the_status_or_is_not_found() {
+    let (database, mut raw) = protected().await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        let mut other = Raw::connect(&database.url()).await;
+        others.push(tokio::spawn(async move {
+            for _ in 0..400 {
+                for change in ["deleted = true, \"deletedAt\" = now()", "deleted = false, \"deletedAt\" = NULL"] {
+                    other.run(&format!("UPDATE \"Request\" SET {change} WHERE id = 'r-ann'")).await;
+                }
+            }
+        }));
+    }
+    let mut turn = 0;
+    while !others.iter().all(tokio::task::JoinHandle::is_finished) {
+        raw.run("UPDATE \"Request\" SET status = 'PENDING' WHERE id = 'r-ann'").await;
+        turn += 1;
+        let call = set("a1", ("ann", true), "r-ann").replace("\"id\":\"l1\"", &format!("\"id\":\"l{turn}\""));
+        let found = raw.rows(&call).await.unwrap();
+        assert!(found.is_empty() || found == ["r-ann CANCELLED"], "{found:?}");
+    }
+    assert!(turn > 10, "{turn}");
 }
 
 #[tokio::test]

@@ -152,14 +152,16 @@ pub trait StoreExt: Store {
         AddRequest { store: self, scope, new, tasks, recorded: false, opened_at: Location::caller() }
     }
 
-    /// Changes the status of a request in a separate tenant unit, records `REQUEST_STATUS_CHANGED`, and commits.
-    /// Returns the request as stored. A status that the request has is neither written nor recorded. On PostgreSQL one
-    /// round trip, where a unit takes three. Behind a pooler it takes those of a unit.
+    /// Changes the status of a request in a separate tenant unit, records `REQUEST_STATUS_CHANGED`, and commits. Returns
+    /// the request as stored. A status that the request has is neither written nor recorded. On PostgreSQL with
+    /// row-level security one round trip. Behind a pooler, and without the function of the migration, it takes the three
+    /// of a unit.
     ///
-    /// Fails as [`set_status`](crate::RequestRepository::set_status) and `commit` do. If the connection breaks, the
-    /// status is set again with the same record. So it is set once, unless this fails with
-    /// [`Error::OutcomeUnknown`]. While the platform's settings say that nothing is recorded, the second attempt may
-    /// overwrite another caller's change. A caller that is cancelled does not learn the outcome.
+    /// Fails as [`set_status`](crate::RequestRepository::set_status) and `commit` do. If the connection breaks during the
+    /// one round trip, the call is sent again with the same record. So a recorded change is made once, unless this fails
+    /// with [`Error::OutcomeUnknown`]. An attempt leaves no record if it changed nothing, or if the platform's settings
+    /// say so. Its repetition may overwrite a later change of another caller. A caller that is cancelled does not learn
+    /// the outcome.
     #[track_caller]
     fn set_request_status<'a>(
         &'a self,

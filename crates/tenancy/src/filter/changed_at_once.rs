@@ -19,8 +19,8 @@ impl Tx {
     /// returns the row as stored. One round trip: the unit must not have begun, and `function` is its own transaction.
     ///
     /// A lost connection leaves the change done once: the call is sent again in the unit, with the same record, and the
-    /// caller commits. Fails with [`Error::OutcomeUnknown`] if the outcome of the first attempt stays unknown. Fails with
-    /// [`Error::NotFound`] if there is no such row within reach.
+    /// caller commits. Fails with [`Error::OutcomeUnknown`] if the outcome of the first attempt stays unknown, or if the
+    /// changed row cannot be read after it. Fails with [`Error::NotFound`] if there is no such row within reach.
     pub async fn set_state_of<E: Keyed>(
         &self,
         function: &'static str,
@@ -49,7 +49,10 @@ impl Tx {
         let read = |rows: &[QueryResult]| decoded::<E>(rows)?.pop().ok_or(Error::NotFound { entity: E::TABLE });
         match self.write_once::<E, _>(statement, record, read).await? {
             Once::Done(row) => Ok(row),
-            Once::DoneBefore => self.rows::<E>().filter(one::<E>(&id, false)).get(E::TABLE).await,
+            Once::DoneBefore(fault) => {
+                let row = self.rows::<E>().filter(one::<E>(&id, false)).get(E::TABLE).await;
+                row.map_err(|_| Error::OutcomeUnknown(fault))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Saves a row that a user has once, and commits, in one round trip.
 
 use rylie_audit::Event;
-use rylie_connection::WritingFunction;
+use rylie_connection::{Fault, WritingFunction};
 use rylie_entities::{Decoded, TenantOwned, UserId, audit_log};
 use sea_orm::{ActiveModelTrait, ConnectionTrait, EntityTrait, Iterable, QueryResult, Statement, Value};
 
@@ -27,8 +27,9 @@ pub enum SavedRow<M> {
 pub(super) enum Once<T> {
     /// It was done by this attempt, which returned the answer.
     Done(T),
-    /// It had been done by the attempt before.
-    DoneBefore,
+    /// It had been done by the attempt before, which ended with this fault. If the row cannot be read now, the caller
+    /// must not learn that nothing was changed.
+    DoneBefore(Fault),
 }
 
 impl Tx {
@@ -61,10 +62,10 @@ impl Tx {
         let read = |rows: &[QueryResult]| self.saved::<E>(owner, rows);
         match self.write_once::<E, _>(statement, record, read).await? {
             Once::Done(saved) => Ok(saved),
-            Once::DoneBefore => {
-                let row = self.rows::<E>().filter(E::owned_by(owner)).one().await?;
-                row.map(SavedRow::Saved).ok_or(Error::NotFound { entity: E::default().table_name() })
-            }
+            Once::DoneBefore(fault) => match self.rows::<E>().filter(E::owned_by(owner)).one().await {
+                Ok(Some(row)) => Ok(SavedRow::Saved(row)),
+                _ => Err(Error::OutcomeUnknown(fault)),
+            },
         }
     }
 
@@ -80,34 +81,36 @@ impl Tx {
     ) -> Result<Once<T>> {
         match self.write_alone(E::default().table_name(), statement.clone()).await {
             Ok(rows) => read(&rows).map(Once::Done),
-            Err(Error::OutcomeUnknown(fault)) => {
-                let again = Box::pin(self.write_again(statement, record, read)).await;
-                again.unwrap_or_else(|_| Err(Error::OutcomeUnknown(fault)))
-            }
+            Err(Error::OutcomeUnknown(fault)) => match Box::pin(self.write_again(statement, record, read)).await {
+                Ok(Ok(Some(done))) => Ok(Once::Done(done)),
+                Ok(Ok(None)) => Ok(Once::DoneBefore(fault)),
+                Ok(Err(refused)) => Err(refused),
+                Err(_) => Err(Error::OutcomeUnknown(fault)),
+            },
             Err(error) => Err(error),
         }
     }
 
     /// Writes a row that may have been written before, with this record. Fails if that stays unknown. Otherwise returns
-    /// the outcome.
+    /// the outcome: none if it was written before.
     async fn write_again<T>(
         &self,
         statement: Statement,
         record: audit_log::ActiveModel,
         read: impl Fn(&[QueryResult]) -> Result<T>,
-    ) -> Result<Result<Once<T>>> {
+    ) -> Result<Result<Option<T>>> {
         let savepoint = self.savepoint().await?;
         let rows = self.connection().await?.query_all_raw(statement).await.map_err(Error::from);
         let refused = match rows.and_then(|rows| read(&rows)) {
             Ok(done) => {
                 savepoint.keep().await?;
-                return Ok(Ok(Once::Done(done)));
+                return Ok(Ok(Some(done)));
             }
             Err(refused) => refused,
         };
         savepoint.undo().await?;
         if self.was_recorded(record).await? {
-            return Ok(Ok(Once::DoneBefore));
+            return Ok(Ok(None));
         }
         match refused {
             // The first attempt may still run: it may hold the lock that this one did not get.
