@@ -1,5 +1,6 @@
 //! The list of migrations.
 
+pub(crate) mod at_once;
 pub(crate) mod sqlite_rebuild;
 pub(crate) mod tenant_table;
 

@@ -28,6 +28,7 @@ mod unfiltered;
 mod upserts;
 mod walk;
 mod writes;
+mod written_once;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

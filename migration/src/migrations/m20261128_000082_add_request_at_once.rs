@@ -7,12 +7,13 @@
 //! error.
 
 use crate::migrations::Migration;
+use crate::migrations::at_once::{Column, RECORD, create, drop, names, types};
 use crate::step::{Engine, Step};
 
 const SIGNATURE: &str = "public.rylie_add_request(text, text, text, boolean, text, text, text)";
 
 /// The columns that come from the request's JSON, with their types.
-const REQUEST: [(&str, &str); 25] = [
+const REQUEST: [Column; 25] = [
     ("id", "text"),
     ("agencyId", "text"),
     ("title", "text"),
@@ -41,7 +42,7 @@ const REQUEST: [(&str, &str); 25] = [
 ];
 
 /// The columns that come from a task's JSON, with their types.
-const TASK: [(&str, &str); 21] = [
+const TASK: [Column; 21] = [
     ("id", "text"),
     ("title", "text"),
     ("description", "text"),
@@ -65,20 +66,6 @@ const TASK: [(&str, &str); 21] = [
     ("deletedAt", "timestamp"),
 ];
 
-/// The columns that come from the record's JSON, with their types.
-const RECORD: [(&str, &str); 10] = [
-    ("id", "text"),
-    ("userId", "text"),
-    ("action", "text"),
-    ("resource", "text"),
-    ("details", "jsonb"),
-    ("ipAddress", "text"),
-    ("userAgent", "text"),
-    ("createdAt", "timestamp"),
-    ("onBehalfOf", "text"),
-    ("correlationId", "text"),
-];
-
 pub(crate) struct AddRequestAtOnce;
 
 impl Migration for AddRequestAtOnce {
@@ -88,18 +75,14 @@ impl Migration for AddRequestAtOnce {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // The table owner must own it, even if another role created one of that name before: the service runs it
-            // with its own rights.
-            Engine::Postgres => {
-                vec![Step::sql(function()), Step::sql(format!("ALTER FUNCTION {SIGNATURE} OWNER TO CURRENT_USER"))]
-            }
+            Engine::Postgres => create(function(), SIGNATURE).into(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => vec![Step::sql(format!("DROP FUNCTION IF EXISTS {SIGNATURE}"))],
+            Engine::Postgres => vec![drop(SIGNATURE)],
             Engine::Sqlite => Vec::new(),
         }
     }
@@ -108,12 +91,7 @@ impl Migration for AddRequestAtOnce {
 /// Returns the function. It returns the owner if the caller reaches it. For a super admin other than the caller it
 /// returns the owner and adds nothing.
 fn function() -> String {
-    let list =
-        |columns: &[(&str, &str)]| columns.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    let types = |columns: &[(&str, &str)]| {
-        columns.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>().join(", ")
-    };
-    let (request, task, record) = (list(&REQUEST), list(&TASK), list(&RECORD));
+    let (request, task, record) = (names(&REQUEST), names(&TASK), names(&RECORD));
     let (request_types, task_types, record_types) = (types(&REQUEST), types(&TASK), types(&RECORD));
     format!(
         "CREATE OR REPLACE FUNCTION public.rylie_add_request(tenant text, caller text, owner text, only_own boolean, request text, tasks text, record text) \

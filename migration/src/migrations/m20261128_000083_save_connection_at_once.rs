@@ -7,6 +7,7 @@
 //! error.
 
 use crate::migrations::Migration;
+use crate::migrations::at_once::{RECORD, create, drop, names, types};
 use crate::step::{Engine, Step};
 
 /// A table with one row a user, and the function that saves it.
@@ -15,6 +16,12 @@ struct Connection {
     table: &'static str,
     /// The columns that name what is connected.
     names: [&'static str; 2],
+}
+
+impl Connection {
+    fn signature(&self) -> String {
+        format!("{}({TYPES})", self.function)
+    }
 }
 
 const CONNECTIONS: [Connection; 2] = [
@@ -32,20 +39,6 @@ const CONNECTIONS: [Connection; 2] = [
 
 const TYPES: &str = "text, text, text, boolean, text, text, text, timestamp, text, text, timestamp, text";
 
-/// The columns that come from the record's JSON, with their types.
-const RECORD: [(&str, &str); 10] = [
-    ("id", "text"),
-    ("userId", "text"),
-    ("action", "text"),
-    ("resource", "text"),
-    ("details", "jsonb"),
-    ("ipAddress", "text"),
-    ("userAgent", "text"),
-    ("createdAt", "timestamp"),
-    ("onBehalfOf", "text"),
-    ("correlationId", "text"),
-];
-
 pub(crate) struct SaveConnectionAtOnce;
 
 impl Migration for SaveConnectionAtOnce {
@@ -55,23 +48,14 @@ impl Migration for SaveConnectionAtOnce {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // The table owner must own them, even if another role created one of that name before: the service runs
-            // them with its own rights.
-            Engine::Postgres => CONNECTIONS
-                .iter()
-                .flat_map(|of| {
-                    let owned = format!("ALTER FUNCTION {}({TYPES}) OWNER TO CURRENT_USER", of.function);
-                    [Step::sql(function(of)), Step::sql(owned)]
-                })
-                .collect(),
+            Engine::Postgres => CONNECTIONS.iter().flat_map(|of| create(function(of), &of.signature())).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
-        let drop = |of: &Connection| Step::sql(format!("DROP FUNCTION IF EXISTS {}({TYPES})", of.function));
         match engine {
-            Engine::Postgres => CONNECTIONS.iter().map(drop).collect(),
+            Engine::Postgres => CONNECTIONS.iter().map(|of| drop(&of.signature())).collect(),
             Engine::Sqlite => Vec::new(),
         }
     }
@@ -89,8 +73,7 @@ impl Migration for SaveConnectionAtOnce {
 /// The loop runs twice, because another transaction may add or remove the row between two statements.
 fn function(of: &Connection) -> String {
     let Connection { function, table, names: [first, second] } = of;
-    let record = RECORD.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
-    let types = RECORD.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>().join(", ");
+    let (record, types) = (names(&RECORD), types(&RECORD));
     let recorded = format!(
         "recorded AS (INSERT INTO public.\"AuditLog\" (\"tenantId\", \"resourceId\", {record}) \
          SELECT tenant, row_id, {record} FROM written, pg_catalog.json_to_record(record::json) AS r ({types})) \

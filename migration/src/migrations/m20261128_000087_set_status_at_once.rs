@@ -6,23 +6,10 @@
 //! not assume the role gets an error.
 
 use crate::migrations::Migration;
+use crate::migrations::at_once::{RECORD, create, drop, names, types};
 use crate::step::{Engine, Step};
 
 const SIGNATURE: &str = "public.rylie_set_request_status(text, text, boolean, text, text, timestamp, text)";
-
-/// The columns that come from the record's JSON, with their types.
-const RECORD: [(&str, &str); 10] = [
-    ("id", "text"),
-    ("userId", "text"),
-    ("action", "text"),
-    ("resource", "text"),
-    ("details", "jsonb"),
-    ("ipAddress", "text"),
-    ("userAgent", "text"),
-    ("createdAt", "timestamp"),
-    ("onBehalfOf", "text"),
-    ("correlationId", "text"),
-];
 
 pub(crate) struct SetStatusAtOnce;
 
@@ -33,18 +20,14 @@ impl Migration for SetStatusAtOnce {
 
     fn up(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            // The table owner must own it, even if another role created one of that name before: the service runs it
-            // with its own rights.
-            Engine::Postgres => {
-                vec![Step::sql(function()), Step::sql(format!("ALTER FUNCTION {SIGNATURE} OWNER TO CURRENT_USER"))]
-            }
+            Engine::Postgres => create(function(), SIGNATURE).into(),
             Engine::Sqlite => Vec::new(),
         }
     }
 
     fn down(&self, engine: Engine) -> Vec<Step> {
         match engine {
-            Engine::Postgres => vec![Step::sql(format!("DROP FUNCTION IF EXISTS {SIGNATURE}"))],
+            Engine::Postgres => vec![drop(SIGNATURE)],
             Engine::Sqlite => Vec::new(),
         }
     }
@@ -56,9 +39,8 @@ impl Migration for SetStatusAtOnce {
 /// has another status is locked, and the second pass finds it as it is then. The enum's operators are named with their
 /// schema, because one of the exact type in `public` would come first.
 fn function() -> String {
-    let columns = RECORD.iter().map(|(name, _)| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let (columns, types) = (names(&RECORD), types(&RECORD));
     let read = RECORD.iter().map(|(name, _)| format!("n.\"{name}\"")).collect::<Vec<_>>().join(", ");
-    let types = RECORD.iter().map(|(name, of)| format!("\"{name}\" {of}")).collect::<Vec<_>>().join(", ");
     let within =
         "r.id = request_id AND r.\"tenantId\" = tenant AND NOT r.deleted AND (NOT only_own OR r.\"userId\" = caller)";
     format!(

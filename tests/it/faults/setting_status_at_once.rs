@@ -29,6 +29,19 @@ impl Scene {
         }
     }
 
+    /// Completes a request. The first attempt is committed and its answer is lost; `between` runs before the second.
+    async fn complete_twice(&self, between: impl AsyncFnOnce(&RequestId)) -> (RequestId, Result<RequestStatus>) {
+        self.prepare_setting().await;
+        let id = self.request_to_change().await;
+        self.proxy.lose(Lost::ToClient);
+        let (set, ()) = tokio::join!(self.set_status(&id, RequestStatus::Completed), async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            between(&id).await;
+            self.proxy.lose_nothing();
+        });
+        (id, set)
+    }
+
     /// Returns the stored status, and the number of its records.
     async fn status_and_records(&self, id: &RequestId) -> (String, u64) {
         let mut sql = Sql::connect(&self.url).await;
@@ -97,15 +110,12 @@ async fn a_network_that_stays_away_leaves_the_outcome_of_a_change_unknown() {
 async fn a_second_attempt_does_not_undo_a_later_change() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
-    scene.prepare_setting().await;
-    let id = scene.request_to_change().await;
-    scene.proxy.lose(Lost::ToClient);
 
-    let (first, ()) = tokio::join!(scene.set_status(&id, RequestStatus::Completed), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        world.store().set_request_status(&scene.scope, &id, RequestStatus::Cancelled).await.unwrap();
-        scene.proxy.lose_nothing();
-    });
+    let (id, first) = scene
+        .complete_twice(async |id: &RequestId| {
+            world.store().set_request_status(&scene.scope, id, RequestStatus::Cancelled).await.unwrap();
+        })
+        .await;
 
     assert_eq!(first.unwrap(), RequestStatus::Cancelled);
     assert_eq!(scene.status_and_records(&id).await, ("CANCELLED".to_owned(), 2));
@@ -116,17 +126,14 @@ async fn a_second_attempt_does_not_undo_a_later_change() {
 async fn a_changed_request_that_is_gone_is_no_missing_one() {
     let world = World::postgres().await.unwrap();
     let scene = Scene::of(&world, To::Server).await;
-    scene.prepare_setting().await;
-    let id = scene.request_to_change().await;
-    scene.proxy.lose(Lost::ToClient);
 
-    let (first, ()) = tokio::join!(scene.set_status(&id, RequestStatus::Completed), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let unit = world.store().tenant(&scene.scope).await.unwrap();
-        unit.requests().remove(&id).await.unwrap();
-        unit.commit().await.unwrap();
-        scene.proxy.lose_nothing();
-    });
+    let (id, first) = scene
+        .complete_twice(async |id: &RequestId| {
+            let unit = world.store().tenant(&scene.scope).await.unwrap();
+            unit.requests().remove(id).await.unwrap();
+            unit.commit().await.unwrap();
+        })
+        .await;
 
     let error = first.unwrap_err();
     assert!(is_unknown(&error), "{error:?}");

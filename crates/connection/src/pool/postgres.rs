@@ -168,7 +168,7 @@ pub(super) const AUDIT_LOG: [&str; 5] = [
 ];
 
 /// Returns whether the functions exist that save work: a tenant's rows by id, a session by its token, adding a request,
-/// checking a session, saving a connection to Google, and the last part of the kept numbers of requests.
+/// checking a session, saving a connection to Google, changing a status, and the last part of the kept numbers of requests.
 pub(super) async fn has_functions(conn: &mut PgConnection) -> Result<[bool; 7]> {
     // They run as the login, so only functions of the tables' owner are accepted.
     let sql = "SELECT count(*) FILTER (WHERE use = 'by id') = 2, count(*) FILTER (WHERE use = 'sign in') = 1, \

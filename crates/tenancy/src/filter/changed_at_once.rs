@@ -1,14 +1,13 @@
 //! Changes the state of a row, records it and commits, in one round trip.
 
 use rylie_audit::Event;
-use rylie_entities::{Keyed, audit_log};
+use rylie_entities::Keyed;
 use sea_orm::{QueryResult, Statement, Value};
 
 use super::columns::all_columns;
-use super::owned_at_once::object;
 use super::recording::row as record_row;
 use super::rows::decoded;
-use super::saved_at_once::Once;
+use super::written_once::{Once, record_json};
 use crate::error::{Error, Result};
 use crate::filter::Tx;
 use crate::scope::{Reach, TenantScope};
@@ -29,8 +28,6 @@ impl Tx {
         event: &Event,
     ) -> Result<E::Model> {
         let record = record_row(self, event);
-        let json = object::<audit_log::Entity>(&record)?;
-        let json = json.ok_or(Error::Invalid { what: "the event", reason: "its details must be an object" })?;
         let values: [Value; 7] = [
             scope.tenant().into(),
             scope.user().id().into(),
@@ -38,7 +35,7 @@ impl Tx {
             id.into(),
             state.into(),
             self.now().into(),
-            json.to_string().into(),
+            record_json(&record)?.into(),
         ];
         let (table, columns) = (E::TABLE, all_columns::<E>(self.engine()));
         // A transaction that sent nothing but statements that begin with `SELECT` counts as one that only read.
