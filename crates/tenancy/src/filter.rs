@@ -17,6 +17,7 @@ mod recorded;
 mod recording;
 mod refusals;
 mod reporting;
+mod row_json;
 mod rows;
 mod saved_at_once;
 mod savepoints;

@@ -3,6 +3,7 @@
 use rylie_audit::{Action, Event};
 use rylie_entities::request::Entity;
 use rylie_entities::{RequestId, task};
+use sea_orm::ActiveValue::Set;
 use sea_orm::DbBackend;
 
 use super::{NewRequest, RequestWithTasks, made, rows};
@@ -45,8 +46,13 @@ pub(crate) async fn add_and_commit(
     };
     let user = unit.user_or_own(new.user.as_ref())?;
     let (request, tasks) = rows(&unit, new, tasks, &user, scope.user().agency())?;
-    let made = made(request.clone(), None, tasks.clone())?;
-    let (unit, event) = (unit.into_inner(), recorded.then(|| created(&made.request.id)));
-    let adding = unit.insert_for_and_commit::<Entity, task::Entity>(ADD_AT_ONCE, &scope, &user, request, tasks, event);
-    Ok(RequestWithTasks { user: Some(adding.await?), ..made })
+    let event = match &request.id {
+        Set(id) if recorded => Some(created(id)),
+        _ => None,
+    };
+    let rows = (&request, &*tasks);
+    let adding =
+        unit.into_inner().insert_for_and_commit::<Entity, task::Entity>(ADD_AT_ONCE, &scope, &user, rows, event);
+    let user = adding.await?;
+    made(request, Some(user), tasks)
 }

@@ -3,12 +3,11 @@
 use rylie_audit::Event;
 use rylie_connection::WritingFunction;
 use rylie_entities::{Decoded, Keyed, TenantOwned, User, UserId, audit_log, user};
-use sea_orm::sea_query::OptionEnum;
-use sea_orm::{ActiveModelTrait, DbErr, EntityTrait, IdenStatic, Iterable, Statement, Value};
-use serde_json::{Map, Value as Json};
+use sea_orm::{Statement, Value};
 
 use super::columns::all_columns;
 use super::recording::row as record_row;
+use super::row_json::{list, object};
 use crate::error::{Error, Result};
 use crate::filter::Tx;
 use crate::scope::{Reach, TenantScope};
@@ -28,15 +27,14 @@ impl Tx {
         function: &'static str,
         scope: &TenantScope,
         owner: &UserId,
-        row: E::ActiveModel,
-        children: Vec<C::ActiveModel>,
+        (row, children): (&E::ActiveModel, &[C::ActiveModel]),
         event: Option<Event>,
     ) -> Result<User> {
-        let rows = (&row, &*children, event.as_ref());
+        let rows = (row, children, event.as_ref());
         let alone = self.writes_alone(WritingFunction::AddRequest);
         let statement = if alone { self.through::<E, C>(function, scope, owner, rows)? } else { None };
         let Some(statement) = statement else {
-            let user = self.insert_for_recorded::<E, C>(scope, owner, row, children, event).await?;
+            let user = self.insert_for_recorded::<E, C>(scope, owner, (row, children), event).await?;
             self.commit().await?;
             return Ok(user);
         };
@@ -48,7 +46,7 @@ impl Tx {
                 Ok(user)
             }
             Err(Error::OutcomeUnknown(fault)) => {
-                let again = Box::pin(self.insert_for_again::<E, C>(scope, owner, row, children, event)).await;
+                let again = Box::pin(self.insert_for_again::<E, C>(scope, owner, (row, children), event)).await;
                 again.map_err(|_| Error::OutcomeUnknown(fault))
             }
             Err(error) => Err(error),
@@ -59,11 +57,10 @@ impl Tx {
         &self,
         scope: &TenantScope,
         owner: &UserId,
-        row: E::ActiveModel,
-        children: Vec<C::ActiveModel>,
+        (row, children): (&E::ActiveModel, &[C::ActiveModel]),
         event: Option<Event>,
     ) -> Result<User> {
-        let user = self.insert_for::<E, C>(scope, owner, row, children).await?;
+        let user = self.insert_for::<E, C>(scope, owner, row.clone(), children.to_vec()).await?;
         if let Some(event) = event {
             self.record(event).await?;
         }
@@ -75,12 +72,11 @@ impl Tx {
         self,
         scope: &TenantScope,
         owner: &UserId,
-        row: E::ActiveModel,
-        children: Vec<C::ActiveModel>,
+        rows: (&E::ActiveModel, &[C::ActiveModel]),
         event: Option<Event>,
     ) -> Result<User> {
         let savepoint = self.savepoint().await?;
-        match self.insert_for_recorded::<E, C>(scope, owner, row, children, event).await {
+        match self.insert_for_recorded::<E, C>(scope, owner, rows, event).await {
             Ok(user) => {
                 savepoint.keep().await?;
                 self.commit().await?;
@@ -108,8 +104,7 @@ impl Tx {
     ) -> Result<Option<Statement>> {
         let columns = all_columns::<user::Entity>(self.engine());
         let sql = format!(r#"SELECT {columns} FROM public.{function}($1, $2, $3, $4, $5, $6, $7) AS "User""#);
-        let children = children.iter().map(object::<C>).collect::<Result<Vec<_>>>()?;
-        let Some(children) = children.into_iter().collect::<Option<Json>>() else { return Ok(None) };
+        let Some(children) = list::<C>(children)? else { return Ok(None) };
         let Some(row) = object::<E>(row)? else { return Ok(None) };
         let record = event.map(|event| object::<audit_log::Entity>(&record_row(self, event))).transpose()?;
         if record == Some(None) {
@@ -120,33 +115,10 @@ impl Tx {
             scope.user().id().into(),
             owner.into(),
             (scope.reach() == Reach::Own).into(),
-            row.to_string().into(),
-            children.to_string().into(),
-            record.flatten().map(|record| record.to_string()).into(),
+            row.into(),
+            children.into(),
+            record.flatten().into(),
         ];
         Ok(Some(Statement::from_sql_and_values(self.engine(), sql, values)))
     }
-}
-
-/// Returns the set columns of a row that are not null, as JSON. Returns `None` if a column has the JSON document `null`,
-/// which the function would store as no value.
-pub(super) fn object<E: EntityTrait>(row: &E::ActiveModel) -> Result<Option<Json>> {
-    let mut object = Map::new();
-    for column in E::Column::iter() {
-        let Some(value) = row.get(column).into_value() else { continue };
-        rylie_connection::refuse_unstorable([&value])?;
-        let value = match value {
-            Value::Bool(Some(truth)) => truth.into(),
-            Value::Int(Some(number)) => number.into(),
-            Value::String(Some(text)) => text.into(),
-            Value::Enum(OptionEnum::Some(label)) => label.value.into_owned().into(),
-            Value::ChronoDateTime(Some(at)) => at.format("%Y-%m-%dT%H:%M:%S%.6f").to_string().into(),
-            Value::Json(Some(json)) if json.is_null() => return Ok(None),
-            Value::Json(Some(json)) => *json,
-            value if value == value.as_null() => continue,
-            _ => return Err(DbErr::Type("a column type that cannot be sent as JSON".to_owned()).into()),
-        };
-        object.insert(column.as_str().to_owned(), value);
-    }
-    Ok(Some(object.into()))
 }

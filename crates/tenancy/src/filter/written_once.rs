@@ -4,7 +4,7 @@ use rylie_connection::Fault;
 use rylie_entities::audit_log;
 use sea_orm::{ConnectionTrait, EntityTrait, QueryResult, Statement};
 
-use super::owned_at_once::object;
+use super::row_json::object;
 use crate::error::{Error, Result};
 use crate::filter::Tx;
 
@@ -20,8 +20,7 @@ pub(super) enum Once<T> {
 /// Returns the record as the functions take it.
 pub(super) fn record_json(record: &audit_log::ActiveModel) -> Result<String> {
     let json = object::<audit_log::Entity>(record)?;
-    let json = json.ok_or(Error::Invalid { what: "the event", reason: "its details must be an object" })?;
-    Ok(json.to_string())
+    json.ok_or(Error::Invalid { what: "the event", reason: "its details must be an object" })
 }
 
 impl Tx {
