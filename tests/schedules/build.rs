@@ -45,7 +45,7 @@ const FILES: &[File] = &[
             ("crate::unit_costs::", "super::fakes::"),
             ("crate::unit_options::", "super::fakes::"),
             (
-                "mod deferred;\nmod in_text;\nmod log_position;\n",
+                "mod deferred;\nmod in_text;\nmod log_position;\nmod next;\n",
                 "use super::fakes::{self, deferred, telemetry, transaction_connection};\n",
             ),
             ("mod savepoints;\n", "mod savepoints { include!(concat!(env!(\"OUT_DIR\"), \"/savepoints.rs\")); }\n"),
@@ -56,7 +56,7 @@ const FILES: &[File] = &[
             ),
             ("mod telemetry;\nmod transaction_connection;\n", ""),
             (
-                "pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};\npub(crate) use in_text::Text;\npub(crate) use single_statement::{rows_of, rows_of_text};\npub use storable::refuse_unstorable;\n",
+                "pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};\npub(crate) use in_text::{Text, quoted};\npub(crate) use single_statement::{rows_of, rows_of_text};\npub use storable::refuse_unstorable;\n",
                 "use deferred::Deferred;\n",
             ),
         ],

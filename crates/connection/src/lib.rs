@@ -23,8 +23,9 @@ pub use error::{Error, Fault, Result};
 pub use holders::{CallSite, Holder};
 pub use log_position::LogPosition;
 pub use opening::{
-    auditing, begin, begin_deferred, begin_on_replica, holds_sessions, meter, read_in_text, read_single_statement,
-    reads_single_statement, signs_in_by_single_statement, write_single_statement, writes_by_single_statement,
+    auditing, begin, begin_deferred, begin_next, begin_on_replica, holds_sessions, meter, read_in_text,
+    read_single_statement, reads_single_statement, signs_in_by_single_statement, write_single_statement,
+    writes_by_single_statement,
 };
 pub use pool::{Auditing, DbRole, HeldSession, Pool, SingleStatement, StoredMarker, WritingFunction};
 pub use pool_options::PoolOptions;

@@ -19,6 +19,23 @@ pub async fn begin(pool: &Pool, db_role: &DbRole<'_>, options: UnitOptions, at: 
     pool.begin(db_role, options, at).await
 }
 
+/// Runs a write in a transaction of PostgreSQL, commits it, and begins the next one on its connection; one round trip.
+///
+/// The values of the write are texts, times and JSON, and stand in its text. The server shows them in
+/// `pg_stat_activity`, and in its log after an error, so none may be a secret. Fails with [`Error::OutcomeUnknown`] if the
+/// connection breaks.
+///
+/// [`Error::OutcomeUnknown`]: crate::Error::OutcomeUnknown
+pub async fn begin_next(
+    pool: &Pool,
+    transaction: Transaction,
+    write: &Statement,
+    db_role: &DbRole<'_>,
+    options: UnitOptions,
+) -> Result<Transaction> {
+    pool.begin_next(transaction, write, db_role, options).await
+}
+
 /// Returns a transaction that begins with its first statement; on SQLite it begins now. The connection is leased now.
 ///
 /// A statement sent by [`Transaction::query_all_at_once`] begins it in the same round trip, any other in one more. A

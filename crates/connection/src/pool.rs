@@ -3,7 +3,7 @@
 //! This file is long because every way to begin a transaction uses the private state of the pool.
 
 mod acquire;
-mod batch;
+pub(crate) mod batch;
 mod marker;
 mod postgres;
 mod sqlite;

@@ -13,6 +13,7 @@
 mod deferred;
 mod in_text;
 mod log_position;
+mod next;
 mod savepoints;
 mod single_statement;
 mod statement;
@@ -43,7 +44,7 @@ use telemetry::Telemetry;
 use transaction_connection::{TransactionConnection, end};
 
 pub(crate) use deferred::{Batch, Deferred, Lessor, Replacing};
-pub(crate) use in_text::Text;
+pub(crate) use in_text::{Text, quoted};
 pub(crate) use single_statement::{rows_of, rows_of_text};
 pub use storable::refuse_unstorable;
 

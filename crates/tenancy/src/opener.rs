@@ -7,6 +7,7 @@ use rylie_connection::{
     CallSite, DbRole, Pool, Replicas, Transaction, UnitOptions, auditing, begin, begin_on_replica, holds_sessions,
 };
 use rylie_entities::{Env, Token};
+use sea_orm::DbBackend;
 
 use crate::cursor::CursorKeys;
 use crate::error::{Error, Result};
@@ -130,7 +131,8 @@ impl Opener {
         self.replicas.is_some() && options.read_only && !options.on_primary
     }
 
-    /// Opens a unit across tenants. First records who opens it and why, in a unit that commits on its own.
+    /// Opens a unit across tenants. First records who opens it and why, in a transaction that commits on its own. Two round
+    /// trips on PostgreSQL, or four if a replica may serve the unit.
     ///
     /// Fails with [`Error::NoPlatform`] if the login serves no platform unit. Fails with [`Error::Invalid`] for
     /// autocommit and a deferred begin, and if a unit that may write has an option for read-only units.
@@ -139,8 +141,12 @@ impl Opener {
         for_tenant_units(options)?;
         let caller = Caller { actor: grant.actor().clone(), origin: grant.origin().clone() };
         let open = |options| self.open(DbRole::Platform, options, at, UnitKind::Platform, caller.clone());
-        let record = open(UnitOptions::default()).await?;
-        record.record(Event::new(Action::PlatformAccess).because(grant.reason())).await?;
+        let (record, event) =
+            (open(UnitOptions::default()).await?, Event::new(Action::PlatformAccess).because(grant.reason()));
+        if record.engine() == DbBackend::Postgres && !self.may_use_replica(options) {
+            return record.record_and_begin(&event, options).await;
+        }
+        record.record(event).await?;
         record.commit().await?;
         open(options).await
     }

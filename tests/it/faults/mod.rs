@@ -15,6 +15,7 @@ mod crash;
 mod deferred;
 mod long_work;
 mod lost_commit;
+mod platform;
 mod saving_at_once;
 mod setting_status_at_once;
 mod silence;

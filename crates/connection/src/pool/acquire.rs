@@ -18,7 +18,7 @@ use crate::holders::{CallSite, HolderGuard};
 use crate::measures::{CONNECTION_TIMEOUTS, CONNECTION_WAIT};
 use crate::server::Server;
 use crate::transaction::{
-    Batch, Deferred, Lessor, Replacing, Text, Transaction, refuse_unstorable, rows_of, rows_of_text,
+    Batch, Deferred, Lessor, Replacing, Text, Transaction, quoted, refuse_unstorable, rows_of, rows_of_text,
 };
 use crate::unit_costs::UnitMeter;
 use crate::unit_options::UnitOptions;
@@ -56,6 +56,22 @@ impl Pool {
                 done => return done,
             }
         }
+    }
+
+    /// Runs a write in a transaction of PostgreSQL, commits it, and begins the next one on its connection; one round trip.
+    pub(crate) async fn begin_next(
+        &self,
+        transaction: Transaction,
+        write: &Statement,
+        db_role: &DbRole<'_>,
+        options: UnitOptions,
+    ) -> Result<Transaction> {
+        refuse_unstorable(write.values.iter().flat_map(|values| &values.0))?;
+        let write = quoted(write).ok_or(Error::Invalid { what: "the statement", reason: "no text can contain it" })?;
+        let next = (self.batch(db_role, options).text(), options.statement_timeout, options.access());
+        let begun = transaction.commit_and_begin(&write, next).await.map_err(Error::during_commit)?;
+        self.count_opened();
+        Ok(begun)
     }
 
     /// Leases the connection of a transaction that begins with its first statement. On SQLite and on a replica it

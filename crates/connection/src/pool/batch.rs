@@ -95,13 +95,14 @@ pub(super) fn limit_statements_unless_lower(limit: Duration) -> String {
     )
 }
 
-/// Returns a string literal that reads the same for any `standard_conforming_strings`.
-fn literal(text: &str) -> String {
+/// Returns a string literal that reads the same under any `standard_conforming_strings` and `backslash_quote`.
+pub(crate) fn literal(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 3);
     literal.push_str("E'");
     for letter in text.chars().filter(|letter| *letter != '\0') {
+        // Doubled: a quote after a backslash is refused under `backslash_quote = off`.
         if matches!(letter, '\\' | '\'') {
-            literal.push('\\');
+            literal.push(letter);
         }
         literal.push(letter);
     }
@@ -115,6 +116,6 @@ mod tests {
 
     #[test]
     fn a_hostile_tenant_stays_inside_its_literal() {
-        assert_eq!(literal(r"'; DROP TABLE x; --\"), r"E'\'; DROP TABLE x; --\\'");
+        assert_eq!(literal(r"'; DROP TABLE x; --\"), r"E'''; DROP TABLE x; --\\'");
     }
 }

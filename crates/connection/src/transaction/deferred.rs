@@ -90,7 +90,7 @@ impl Deferred {
 
     /// Begins with a statement, and returns its rows; one round trip. A statement on a lost connection had no effect,
     /// because its commit was not sent; so it runs again on another.
-    async fn begin_with(mut self, statement: Text) -> Begun<Vec<PgRow>> {
+    async fn begin_with(mut self, statement: Text<'_>) -> Begun<Vec<PgRow>> {
         let begin = [&self.batch.text(), "; "].concat();
         loop {
             let leased = self.leased.take().ok_or(sqlx::Error::WorkerCrashed)?;
@@ -171,7 +171,7 @@ impl Transaction {
 async fn begin_with(
     leased: LeasedConnection<Postgres>,
     begin: &str,
-    statement: &Text,
+    statement: &Text<'_>,
     limit: Option<Duration>,
 ) -> Begun<Vec<PgRow>> {
     let within = leased.bounds().statement(limit);

@@ -11,31 +11,34 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Postgres};
 
 use crate::cache::LeasedConnection;
+use crate::pool::batch;
 use crate::prepared::name;
 
 /// The longest word and the most items of an array: a text is for few short values.
 const MAX: usize = 64;
 
 /// A statement with its values in the text.
-pub(crate) struct Text {
-    plain: String,
+pub(crate) enum Text<'s> {
+    Plain(String),
     /// The same as a call of a prepared statement.
-    call: Option<Call>,
+    Call(Call, &'s Statement),
 }
 
 /// A statement to prepare, and the values of a call. Ids, times and limits are parameters. Truth values and other numbers
 /// stay in the statement, as a partial index requires.
-struct Call {
+pub(crate) struct Call {
     statement: String,
     types: Vec<&'static str>,
     arguments: Vec<String>,
 }
 
-impl Text {
+impl<'s> Text<'s> {
     /// Returns the statement, or `None` if one of its values may not stand in a text.
-    pub(crate) fn of(statement: &Statement, prepares: bool) -> Option<Self> {
-        let plain = in_text(statement, |_, value| literal(value))?;
-        Some(Self { plain, call: if prepares { Call::of(statement) } else { None } })
+    pub(crate) fn of(statement: &'s Statement, prepares: bool) -> Option<Self> {
+        if prepares && let Some(call) = Call::of(statement) {
+            return Some(Self::Call(call, statement));
+        }
+        plain(statement).map(Self::Plain)
     }
 
     /// Sends the statement after `before`, in one text. Returns the rows of all its statements.
@@ -44,9 +47,12 @@ impl Text {
         leased: &mut LeasedConnection<Postgres>,
         before: &str,
     ) -> Result<Vec<PgRow>, sqlx::Error> {
-        let Some((call, prepared)) = self.call.as_ref().zip(leased.prepared()) else {
-            return sent([before, &self.plain].concat(), leased).await;
+        let (call, statement) = match self {
+            Self::Plain(plain) => return sent([before, plain].concat(), leased).await,
+            Self::Call(call, statement) => (call, statement),
         };
+        let plainly = || plainly(before, statement);
+        let Some(prepared) = leased.prepared() else { return sent(plainly()?, leased).await };
         if let Some(name) = prepared.name(&call.statement) {
             let rows = sent([before, &call.execute(&name)].concat(), leased).await;
             let Err(error) = &rows else { return rows };
@@ -57,9 +63,9 @@ impl Text {
                 prepared.forget(&call.statement);
             }
             // The failed text may have begun a transaction, and had no effect.
-            return sent(["ROLLBACK; ", before, &self.plain].concat(), leased).await;
+            return sent(["ROLLBACK; ", &plainly()?].concat(), leased).await;
         }
-        let Some(number) = prepared.begin() else { return sent([before, &self.plain].concat(), leased).await };
+        let Some(number) = prepared.begin() else { return sent(plainly()?, leased).await };
         let name = name(number);
         let rows = sent([before, &call.prepare(&name), "; ", &call.execute(&name)].concat(), leased).await;
         if let (Ok(_), Some(prepared)) = (&rows, leased.prepared()) {
@@ -67,6 +73,11 @@ impl Text {
         }
         rows
     }
+}
+
+/// Returns the text of a statement that has a call: what may stand in a call may stand in a text.
+fn plainly(before: &str, statement: &Statement) -> Result<String, sqlx::Error> {
+    Ok([before, &plain(statement).ok_or(sqlx::Error::WorkerCrashed)?].concat())
 }
 
 /// Returns whether a prepared statement no longer fits its table, or was deallocated.
@@ -119,38 +130,58 @@ fn listed(items: &str) -> String {
     if items.is_empty() { String::new() } else { format!("({items})") }
 }
 
+fn plain(statement: &Statement) -> Option<String> {
+    in_text(statement, |_, value| literal(value))
+}
+
+/// Returns the statement with any values in its text, or `None` if there is a number or a list among them. A text is
+/// quoted, whatever it contains.
+pub(crate) fn quoted(statement: &Statement) -> Option<String> {
+    in_text(statement, |_, value| {
+        Some(match value {
+            Value::String(Some(text)) => batch::literal(text),
+            Value::ChronoDateTime(Some(at)) => batch::literal(&format!("{at:?}")),
+            Value::Json(Some(json)) => batch::literal(&json.to_string()),
+            Value::String(None) | Value::ChronoDateTime(None) | Value::Json(None) => "NULL".to_owned(),
+            _ => return None,
+        })
+    })
+}
+
 /// Returns the statement with a text for each of its values, or `None` without one. `place` gets the text before the
 /// value.
 fn in_text(statement: &Statement, mut place: impl FnMut(&str, &Value) -> Option<String>) -> Option<String> {
     let Statement { sql, values, .. } = statement;
     let none = Values(Vec::new());
     let values = &values.as_ref().unwrap_or(&none).0;
-    // These begin literals whose end this function does not know.
-    if sql.contains(['\\', ';']) || sql.contains("--") || sql.contains("/*") {
-        return None;
-    }
     let mut text = String::with_capacity(sql.len() + 32 * values.len());
-    let mut rest = sql.as_str();
-    while let Some(at) = rest.find(['$', '\'', '"']) {
-        let (before, from) = rest.split_at(at);
-        text.push_str(before);
-        rest = match from.as_bytes().first()? {
+    let (bytes, mut copied, mut at) = (sql.as_bytes(), 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        at += 1;
+        match byte {
             b'$' => {
-                let digits = from[1..].bytes().take_while(u8::is_ascii_digit).count();
-                let number: usize = from[1..=digits].parse().ok()?;
+                let end = at + bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+                let number: usize = sql[at..end].parse().ok()?;
+                text.push_str(&sql[copied..at - 1]);
                 let value = place(&text, values.get(number.checked_sub(1)?)?)?;
                 text.push_str(&value);
-                &from[1 + digits..]
+                (copied, at) = (end, end);
             }
             // A literal or a name: a doubled quote inside ends it and begins another.
-            quote => {
-                let end = 2 + from[1..].find(char::from(*quote))?;
-                text.push_str(&from[..end]);
-                &from[end..]
+            quote @ (b'\'' | b'"') => {
+                let length = bytes[at..].iter().position(|byte| byte == quote)?;
+                if bytes[at..at + length].contains(&b'\\') {
+                    return None;
+                }
+                at += length + 1;
             }
-        };
+            // These begin literals and comments whose end this function does not know, or another statement.
+            b'\\' | b';' => return None,
+            b'-' | b'/' if matches!(&bytes[at - 1..=at.min(bytes.len() - 1)], b"--" | b"/*") => return None,
+            _ => {}
+        }
     }
-    text.push_str(rest);
+    text.push_str(&sql[copied..]);
     Some(text)
 }
 
@@ -183,14 +214,14 @@ fn is_plain(word: &str) -> bool {
 mod tests {
     use sea_orm::{DbBackend, Statement, Value};
 
-    use super::{Call, Text};
+    use super::{Call, plain};
 
     fn statement(sql: &str, values: Vec<Value>) -> Statement {
         Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
     }
 
     fn text(sql: &str, values: Vec<Value>) -> Option<String> {
-        Text::of(&statement(sql, values), false).map(|text| text.plain)
+        plain(&statement(sql, values))
     }
 
     #[test]

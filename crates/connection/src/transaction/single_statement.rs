@@ -50,7 +50,7 @@ const ONE_STATE: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ O
 pub(crate) async fn rows_of_text(
     mut leased: LeasedConnection<Postgres>,
     table: &'static str,
-    (sql, (batch, statement), limit): (&str, (&Batch, &Text), Option<Duration>),
+    (sql, (batch, statement), limit): (&str, (&Batch, &Text<'_>), Option<Duration>),
     endpoint: &Endpoint,
     meter: &UnitMeter,
 ) -> Result<Vec<QueryResult>, Error> {

@@ -44,7 +44,7 @@ fn is_unstorable(value: &Value) -> bool {
     }
 }
 
-/// Returns whether a time is outside the years 0 to 9999, or a leap second. SQLite compares times as text, and the text
+/// Returns whether a time is outside the years 1 to 9999, or a leap second. SQLite compares times as text, and the text
 /// of other years sorts wrongly; PostgreSQL stores only a part of them, and a leap second as the next one.
 fn is_unstorable_time(value: &Value) -> bool {
     let is = |year: i32, nanosecond: u32| !YEARS.contains(&year) || nanosecond >= 1_000_000_000;
@@ -56,7 +56,7 @@ fn is_unstorable_time(value: &Value) -> bool {
     }
 }
 
-const YEARS: RangeInclusive<i32> = 0..=9999;
+const YEARS: RangeInclusive<i32> = 1..=9999;
 
 /// Deeper JSON could be written but not read: `serde_json` stops at 128 levels.
 const MAX_JSON_DEPTH: u32 = 100;

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Database, PgConnection, SqlSafeStr, SqlStr, Sqlite};
+use sqlx::{AssertSqlSafe, Database, PgConnection, Postgres, SqlSafeStr, SqlStr, Sqlite};
 use sqlx_core::transaction::TransactionManager;
 use tokio::runtime::Handle;
 
@@ -145,6 +145,24 @@ impl<DB: Database> TransactionConnection<DB> {
     /// Records that the changes are durable.
     pub(super) fn committed(&mut self) {
         self.outcome = "committed";
+    }
+}
+
+impl TransactionConnection<Postgres> {
+    /// Sends a text that commits the transaction and begins the next one. `limit` is the next unit's own time limit for
+    /// statements.
+    pub(super) async fn commit_and_begin(&mut self, text: String, limit: Option<Duration>) -> Result<(), sqlx::Error> {
+        let begun = std::mem::replace(&mut self.outcome, "commit_failed");
+        let within = self.within;
+        let done = answered(within, sqlx::raw_sql(AssertSqlSafe(text)).execute(self.conn()?)).await;
+        if let Err(error) = done.and_then(|done| done) {
+            self.note(&error);
+            return Err(error);
+        }
+        metrics::counter!(UNITS, "outcome" => "committed").increment(1);
+        self.outcome = begun;
+        self.within = self.leased.as_ref().and_then(|leased| leased.bounds().statement(limit));
+        Ok(())
     }
 }
 

@@ -1,11 +1,14 @@
 //! Records audit events in the unit's own transaction.
 
 use rylie_audit::{Action, Event};
+use rylie_connection::{DbRole, UnitOptions, begin_next};
 use rylie_entities::audit_log::{ActiveModel, Entity};
 use rylie_entities::{AuditLogId, TenantId};
 use sea_orm::ActiveValue::{NotSet, Set};
+use sea_orm::{EntityTrait, QueryTrait};
+use tokio::sync::OnceCell;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::Tx;
 
 impl Tx {
@@ -17,6 +20,16 @@ impl Tx {
         }
         // No `RETURNING`: some database roles may write the log but not read it.
         self.insert_many::<Entity>(vec![row(self, &event)]).await.map(|_| ())
+    }
+
+    /// Records an event as the only statement of this unit across tenants, commits, and begins the next one; one round
+    /// trip. PostgreSQL only. Fails with [`Error::OutcomeUnknown`] if the connection breaks.
+    pub(crate) async fn record_and_begin(mut self, event: &Event, options: UnitOptions) -> Result<Self> {
+        let record = self.engine().build(&Entity::insert(row(&self, event)).into_query());
+        let begun = self.transaction.take().ok_or(Error::Internal { what: "the unit", reason: "it has not begun" })?;
+        let next = begin_next(&self.unit_context.pool, begun, &record, &DbRole::Platform, options).await?;
+        self.transaction = OnceCell::new_with(Some(next));
+        Ok(self)
     }
 
     /// Records the same event for each of many rows.
