@@ -231,7 +231,7 @@ impl From<DbErr> for Error {
                 reason: "text must not contain a NUL character, and JSON must not be nested deeper than 100 levels",
             },
             _ if matches!(&error, DbErr::Type(text) if text == UNSTORABLE_TIME) => {
-                Self::Invalid { what: "a time", reason: "its year must be 0 to 9999, and it must not be a leap second" }
+                Self::Invalid { what: "a time", reason: "its year must be 1 to 9999, and it must not be a leap second" }
             }
             _ if matches!(&error, DbErr::Type(text) if text == READ_ONLY) => {
                 Self::Invalid { what: "a write", reason: "the unit was opened read-only" }
@@ -348,6 +348,6 @@ pub(crate) const READ_ONLY: &str = "a write in a read-only unit";
 pub(crate) const BROKEN: &str = "a unit in which a statement failed";
 pub(crate) const SAVEPOINT_ENDED: &str = "a savepoint that has ended";
 /// A time outside the years that both engines store and sort.
-pub(crate) const UNSTORABLE_TIME: &str = "a time outside the years 0 to 9999";
+pub(crate) const UNSTORABLE_TIME: &str = "a time outside the years 1 to 9999";
 /// A value that cannot be stored, or not be read back.
 pub(crate) const UNSTORABLE: &str = "a text with a NUL character, or JSON nested too deep";

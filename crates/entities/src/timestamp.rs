@@ -111,6 +111,19 @@ impl InRange {
         let within = microseconds.saturating_add(MILLENNIUM).clamp(FIRST, LAST);
         Self(DateTime::from_timestamp_micros(within).unwrap_or_default().naive_utc())
     }
+
+    /// From a text in the style ISO, in which a year has at least four digits.
+    fn from_text(text: &str) -> Result<Self, ParseError> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        if text == "-infinity" || text.ends_with(" BC") {
+            return Ok(Self::new(i64::MIN));
+        }
+        if text == "infinity" || digits > 4 {
+            return Ok(Self::new(i64::MAX));
+        }
+        let time = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")?;
+        Ok(Self(time))
+    }
 }
 
 impl Type<Postgres> for InRange {
@@ -123,7 +136,7 @@ impl<'r> Decode<'r, Postgres> for InRange {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         match value.format() {
             PgValueFormat::Binary => Ok(Self::new(i64::from_be_bytes(value.as_bytes()?.try_into()?))),
-            PgValueFormat::Text => <NaiveDateTime as Decode<'r, Postgres>>::decode(value).map(Self),
+            PgValueFormat::Text => Ok(Self::from_text(value.as_str()?)?),
         }
     }
 }
@@ -171,6 +184,23 @@ mod tests {
         assert_eq!(read(0), "2000-01-01T00:00:00+00:00");
         assert_eq!(read(i64::MAX), "9999-12-31T23:59:59.999+00:00");
         assert_eq!(read(i64::MIN), "0001-01-01T00:00:00+00:00");
+    }
+
+    #[test]
+    fn a_text_of_the_server_is_read_as_its_binary_form_is() {
+        let read = |text| InRange::from_text(text).map(|InRange(time)| Timestamp(time).utc().to_rfc3339());
+
+        for (text, time) in [
+            ("2026-11-29 00:05:09", "2026-11-29T00:05:09+00:00"),
+            ("2026-11-29 00:05:09.25", "2026-11-29T00:05:09.250+00:00"),
+            ("infinity", "9999-12-31T23:59:59.999+00:00"),
+            ("290000-01-01 00:00:00", "9999-12-31T23:59:59.999+00:00"),
+            ("-infinity", "0001-01-01T00:00:00+00:00"),
+            ("0044-03-15 00:00:00 BC", "0001-01-01T00:00:00+00:00"),
+        ] {
+            assert_eq!(read(text).unwrap(), time, "{text}");
+        }
+        assert!(read("yesterday").is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// - [`Timeout`](Self::Timeout): the statement ran, or waited for a lock, longer than its limit.
 /// - [`UnitFailed`](Self::UnitFailed): an earlier statement of the unit failed, or its caller was cancelled.
 /// - [`Invalid`](Self::Invalid): a write in a read-only unit, or a value that the database cannot store. Examples are a
-///   text with a NUL character, JSON nested deeper than 100 levels, and a time outside the years 0 to 9999.
+///   text with a NUL character, JSON nested deeper than 100 levels, and a time outside the years 1 to 9999.
 /// - [`Database`](Self::Database): any other report of the database, such as a missing right or a full disk.
 ///
 /// Some kinds of calls share an error:

@@ -40,7 +40,7 @@ fn push_as(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> Result<()> 
     Ok(serde_json::to_writer(json, value).map_err(|error| DbErr::Json(error.to_string()))?)
 }
 
-/// Appends a time of the years 0 to 9999 as RFC 3339 without a zone, to the microsecond. A tenth of the instructions of
+/// Appends a time of the years 1 to 9999 as RFC 3339 without a zone, to the microsecond. A tenth of the instructions of
 /// chrono's own format, and a row has up to six times.
 fn push_time(json: &mut Vec<u8>, at: &NaiveDateTime) {
     let parts = [
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_time_is_written_to_the_microsecond() {
-        for text in ["2026-11-29T00:05:09.001234", "0000-01-01T00:00:00.000000", "9999-12-31T23:59:59.999999"] {
+        for text in ["2026-11-29T00:05:09.001234", "0001-01-01T00:00:00.000000", "9999-12-31T23:59:59.999999"] {
             let mut json = Vec::new();
             push_time(&mut json, &text.parse::<NaiveDateTime>().unwrap());
             assert_eq!(String::from_utf8(json).unwrap(), format!("\"{text}\""));

@@ -6,6 +6,7 @@ mod audit_relations;
 mod audit_roles;
 mod audit_seals;
 mod audit_values;
+mod odd_times;
 mod request_counts;
 mod retention;
 mod savepoints;
