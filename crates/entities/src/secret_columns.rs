@@ -60,6 +60,12 @@ impl Token {
         Self(text.into())
     }
 
+    /// Returns whether a database can have stored it. No text with a NUL character can be, so nobody holds such a token.
+    #[must_use]
+    pub fn can_be_stored(&self) -> bool {
+        !self.0.contains('\0')
+    }
+
     /// Returns the token, to be sent to its holder.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -41,9 +41,12 @@ async fn an_unknown_and_an_expired_token_are_refused_alike() {
     let token = session(&*store, &agency.admin.user.id, world.env()).await;
     world.env().forward(TimeDelta::hours(1));
 
-    for token in [token, Token::new("unknown"), Token::new(""), Token::new("x' OR '1'='1")] {
+    for token in [token, Token::new("unknown"), Token::new(""), Token::new("x' OR '1'='1"), Token::new("a\0b")] {
         let opened = store.tenant_of(&token, Origin::default()).await;
         assert!(matches!(opened, Err(Error::NotSignedIn)), "{opened:?}");
+        assert_eq!(store.signed_in(&token).await.unwrap(), None);
+        let unit = store.identity().await.unwrap();
+        assert_eq!(unit.sessions().signed_in(&token).await.unwrap(), None);
     }
 }
 

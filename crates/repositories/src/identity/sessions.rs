@@ -52,6 +52,9 @@ impl SessionRepository for Tx {
     }
 
     async fn signed_in(&self, token: &Token) -> Result<Option<SignedInUser>> {
+        if !token.can_be_stored() {
+            return Ok(None);
+        }
         let Some(session) = self.rows::<Entity>().filter(valid(token, self.now())).one().await? else {
             return Ok(None);
         };

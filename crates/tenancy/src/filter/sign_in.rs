@@ -29,6 +29,9 @@ pub(crate) async fn session_user(
         Some(SingleStatement::Plainly) if pool.engine() == DbBackend::Postgres => format!(r#"s."id" FROM {SESSION}"#),
         _ => return Ok(None),
     };
+    if !token.can_be_stored() {
+        return Ok(Some(None));
+    }
     let sql = format!(r#"SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId", {from}"#);
     let values: Vec<Value> = vec![token.into(), now.into()];
     let statement = Statement::from_sql_and_values(pool.engine(), sql, values);
@@ -63,6 +66,9 @@ impl Tx {
             r#"SELECT found.*{assume}{role} FROM (SELECT u."id", CAST(u."role" AS text) AS "role", u."agencyId", u."tenantId" FROM {SESSION} LIMIT 1 OFFSET 0) found"#
         );
         let transaction = self.identity_only()?;
+        if !token.can_be_stored() {
+            return Err(Error::NotSignedIn);
+        }
         let statement = Statement::from_sql_and_values(self.engine(), sql, values);
         let row = transaction.query_one_raw(statement).await?.ok_or(Error::NotSignedIn)?;
         Ok(self.into_tenant(&signed_in(&row)?, origin))
