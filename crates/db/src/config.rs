@@ -266,8 +266,8 @@ impl ConfigBuilder {
     /// address of a SQLite database is a URL and is not resolved. Fails with [`Error::Config`] if the file cannot be
     /// read or names a setting that does not exist.
     pub fn file(mut self, path: &Path) -> Result<Self> {
-        let unreadable = |reason: String| Error::Config { setting: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
+        let unreadable = |reason: String| Error::Config { setting: format!("file {}", path.display()), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(format!("it cannot be read: {error}")))?;
         let table: toml::Table = toml::from_str(&text).map_err(|error| unreadable(malformed(&text, &error)))?;
         let folder = path.parent().unwrap_or(Path::new(""));
         for (name, value) in table {

@@ -34,11 +34,15 @@ struct Which {
     #[arg(long, value_name = "ID")]
     correlation: Option<String>,
     /// Only from this time on, such as 2026-11-24T00:00:00Z
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     from: Option<DateTime<Utc>>,
     /// Only before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<DateTime<Utc>>,
+}
+
+fn time(text: &str) -> std::result::Result<DateTime<Utc>, &'static str> {
+    text.parse().map_err(|_| "write a time as in 2026-11-24T00:00:00Z")
 }
 
 /// Show the newest records
