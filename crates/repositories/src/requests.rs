@@ -144,8 +144,8 @@ impl RequestRepository for Tx {
 
     async fn get_with_tasks(&self, id: &RequestId) -> Result<RequestWithTasks> {
         let request = RequestRepository::get(self, id).await?;
-        let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(&request.user_id)).one().await?;
-        let tasks = self.rows::<task::Entity>().filter(tasks::present_in(&request.id));
+        let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(&request.user_id)).at_once().one().await?;
+        let tasks = self.rows::<task::Entity>().filter(tasks::present_in(&request.id)).at_once();
         let tasks = tasks.listed(Order::Asc).all().await?;
         Ok(RequestWithTasks { request, user, tasks })
     }

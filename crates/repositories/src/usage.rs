@@ -95,7 +95,7 @@ pub struct Used {
 impl UsageRepository for Tx {
     async fn use_one(&self, user: &UserId, kind: TaskType, event: &str) -> Result<Used> {
         let event = checked(event)?;
-        let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).get("User").await?;
+        let user = self.rows::<user::Entity>().filter(user::Column::Id.eq(user)).at_once().get("User").await?;
         let user = close_ended_of(self, user).await?;
         for _ in 0..ATTEMPTS {
             if is_counted(self, &user, kind, event).await? {

@@ -11,11 +11,11 @@ impl Tx {
     /// Returns the user whose rows are meant: the scope's own unless another is named. Reads through the tenant filter,
     /// so that no caller works in the name of another tenant's user.
     ///
-    /// Fails with [`Error::NotFound`] if the user is out of reach, and as [`user_or_own`](Self::user_or_own) and
-    /// [`may_act_for`](Self::may_act_for) do.
+    /// One statement, which begins a unit that begins later in the same round trip. Fails with [`Error::NotFound`] if the
+    /// user is out of reach, and as [`user_or_own`](Self::user_or_own) and [`may_act_for`](Self::may_act_for) do.
     pub async fn owner(&self, named: Option<&UserId>) -> Result<User> {
         let id = self.user_or_own(named)?;
-        self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).get("User").await?)
+        self.allowed(self.rows::<user::Entity>().filter(user::Column::Id.eq(id)).at_once().get("User").await?)
     }
 
     /// Fails as [`owner`](Self::owner) does unless the caller may act in the name of the user. No statement for the

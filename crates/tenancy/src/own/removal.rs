@@ -6,12 +6,12 @@ use sea_orm::ActiveModelTrait;
 
 use super::{Table, fill};
 use crate::bulk::{Bulk, BulkOutcome};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::soft_deleted::{among, one};
 
 impl<E: RepositoryTable> Table<'_, E> {
-    /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. Two
-    /// statements.
+    /// Removes the row with this id: soft-deletes it, or deletes it where the table has no soft delete. Recorded. A soft
+    /// delete is one statement on PostgreSQL, anything else two.
     ///
     /// Fails with [`Error::NotFound`](crate::Error::NotFound) if there is no such row within reach, or if it is already
     /// soft-deleted. Fails with [`Error::Invalid`](crate::Error::Invalid) for a table whose rows are only added.
@@ -19,11 +19,10 @@ impl<E: RepositoryTable> Table<'_, E> {
         self.whole()?;
         fill::refuse_append_only::<E>()?;
         if E::SOFT.is_some() {
-            self.tx.update_one::<E>(self.marked(true), one::<E>(id, false), E::TABLE).await?;
-        } else {
-            self.tx.delete_one::<E>(one::<E>(id, false), E::TABLE).await?;
+            return self.mark(true, Action::Deleted, id).await.map(drop);
         }
-        self.record(Action::Deleted, id).await
+        self.tx.delete_one::<E>(one::<E>(id, false), E::TABLE).await?;
+        self.tx.record(of_row::<E>(Action::Deleted, id)).await
     }
 
     /// As [`remove`](Self::remove), for any number of rows, all or none. Each is recorded. Fails with
@@ -57,8 +56,11 @@ impl<E: RepositoryTable> Table<'_, E> {
         bulk.finish().await
     }
 
-    async fn record(&self, action: Action, id: &E::Id) -> Result<()> {
-        self.tx.record(Event::new(action).on_row(E::TABLE, &id.to_string())).await
+    /// Marks the row as soft-deleted or not, and records that.
+    async fn mark(&self, deleted: bool, action: Action, id: &E::Id) -> Result<E::Model> {
+        let event = of_row::<E>(action, id);
+        let marked = self.tx.update_recorded::<E>(self.marked(deleted), one::<E>(id, !deleted), event).await?;
+        marked.into_iter().next().ok_or(Error::NotFound { entity: E::TABLE })
     }
 
     fn marked(&self, deleted: bool) -> E::ActiveModel {
@@ -74,16 +76,18 @@ impl<E: RepositoryTable> Table<'_, E> {
     }
 }
 
+fn of_row<E: RepositoryTable>(action: Action, id: &E::Id) -> Event {
+    Event::new(action).on_row(E::TABLE, &id.to_string())
+}
+
 const PURGE: &str = "purge soft-deleted rows";
 
 impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
-    /// Restores a soft-deleted row. Recorded. Two statements. Fails with [`Error::NotFound`](crate::Error::NotFound) if
+    /// Restores a soft-deleted row. Recorded. One statement on PostgreSQL, else two. Fails with [`Error::NotFound`](crate::Error::NotFound) if
     /// it is not soft-deleted or not within reach.
     pub async fn restore(self, id: &E::Id) -> Result<E::Model> {
         self.whole()?;
-        let row = self.tx.update_one::<E>(self.marked(false), one::<E>(id, true), E::TABLE).await?;
-        self.record(Action::Restored, id).await?;
-        Ok(row)
+        self.mark(false, Action::Restored, id).await
     }
 
     /// Deletes a soft-deleted row permanently. Recorded. Two statements. Administrators only: fails with
@@ -93,7 +97,7 @@ impl<E: RepositoryTable + SoftDeleted> Table<'_, E> {
         self.whole()?;
         self.tx.administrators_only(PURGE)?;
         self.tx.delete_one::<E>(one::<E>(id, true), E::TABLE).await?;
-        self.record(Action::Purged, id).await
+        self.tx.record(of_row::<E>(Action::Purged, id)).await
     }
 
     /// As [`restore`](Self::restore), for any number of rows, all or none.
