@@ -71,6 +71,8 @@ struct Line {
     server_s: Option<f64>,
     /// The distance to the server, if it was set.
     rtt_ms: Option<f64>,
+    /// The pooler before the server, if there was one.
+    pooler: Option<String>,
     /// Of our workloads, the one with which this line was measured. Several share one of a peer.
     pair: String,
     /// The time when the round began.
@@ -86,6 +88,14 @@ impl Line {
     /// Returns the whole time divided by the server's own.
     fn total_to_server(&self) -> Option<f64> {
         Some(self.secs? / self.server_s?)
+    }
+}
+
+impl Line {
+    /// Returns the heading of the lines with the same way to the server.
+    fn way(&self) -> Option<String> {
+        let distance = self.rtt_ms.map(|rtt| format!("A round trip takes {rtt} ms more than on one machine.\n\n"));
+        distance.or_else(|| self.pooler.as_ref().map(|pooler| format!("All clients go through {pooler}.\n\n")))
     }
 }
 
@@ -106,22 +116,24 @@ impl Rounds<'_> {
     }
 }
 
-/// Returns the table of the lines in `text`, in Markdown, with medians of the rounds. Lines that are not measurements
-/// are ignored.
+/// Returns a table for each way to the server, in the order of the lines in `text`, in Markdown, with medians of the
+/// rounds. Lines that are not measurements are ignored.
 pub(crate) fn of(text: &str) -> String {
     let lines: Vec<Line> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     if lines.is_empty() {
         return HEAD.to_owned();
     }
-    let mut distances: Vec<_> = lines.iter().map(|line| line.rtt_ms).collect();
-    distances.sort_by(|one, other| one.partial_cmp(other).unwrap_or(std::cmp::Ordering::Equal));
-    distances.dedup();
-    let at = |distance: Option<f64>| {
-        let title = distance.map(|rtt| format!("A round trip takes {rtt} ms more than on one machine.\n\n"));
-        let lines: Vec<_> = lines.iter().filter(|line| line.rtt_ms == distance).collect();
-        title.unwrap_or_default() + &table(&lines)
+    let mut ways = Vec::new();
+    for way in lines.iter().map(Line::way) {
+        if !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    let of_way = |way: Option<String>| {
+        let lines: Vec<_> = lines.iter().filter(|line| line.way() == way).collect();
+        way.unwrap_or_default() + &table(&lines)
     };
-    distances.into_iter().map(at).collect::<Vec<_>>().join("\n")
+    ways.into_iter().map(of_way).collect::<Vec<_>>().join("\n")
 }
 
 fn table(lines: &[&Line]) -> String {
@@ -235,6 +247,20 @@ mod tests {
             "{}",
             of(&line)
         );
+    }
+
+    #[test]
+    fn each_way_to_the_server_has_a_table() {
+        let ours = || line(1, "list_page_c1", "rylie", "list_page_c1", 100);
+        let far = ours().replace('}', r#","rtt_ms":2}"#);
+        let pooled = ours().replace('}', r#","pooler":"PgBouncer 1.18.0"}"#);
+
+        let table = of(&[ours(), pooled, far].concat());
+
+        let titles: Vec<_> = table.lines().filter(|line| !line.starts_with('|') && !line.is_empty()).collect();
+        let expected =
+            ["All clients go through PgBouncer 1.18.0.", "A round trip takes 2 ms more than on one machine."];
+        assert_eq!((titles, table.matches("`list_page_c1`").count()), (expected.to_vec(), 3), "{table}");
     }
 
     #[test]
