@@ -14,6 +14,7 @@ pub(super) async fn of_requests() -> Vec<(&'static str, u64)> {
     let user = unit.users().add(NewUser::new("ann@agency.example")).await.unwrap().id;
     let made = unit.requests().add_with_tasks(new("t"), vec![NewTask::new("a", TaskType::Page)]).await.unwrap();
     unit.commit().await.unwrap();
+    store.save_ga4_connection(scope, NewGa4Connection::new(Secret::from("a token"))).await.unwrap();
     let (request, task) = (made.request.id, made.tasks[0].id.clone());
     let unit = store.identity().await.unwrap();
     let token = unit.sessions().begin(scope.user().id(), SystemEnv.now() + chrono::TimeDelta::days(1)).await.unwrap();
@@ -33,7 +34,9 @@ pub(super) async fn of_requests() -> Vec<(&'static str, u64)> {
         ("user by id", counted.of(async || drop(read().await.users().get(&user).await.unwrap())).await),
         (
             "connection of a user",
-            counted.of(async || drop(read().await.ga4_connections().find(&user).await.unwrap())).await,
+            counted
+                .of(async || drop(read().await.ga4_connections().find(scope.user().id()).await.unwrap().unwrap()))
+                .await,
         ),
         ("page of requests with total", counted.of(async || page(&*read().await).await).await),
         (

@@ -27,6 +27,9 @@ async fn reads(counted: &Counted) -> Vec<(&'static str, u64)> {
     unit.commit().await.unwrap();
     let request = &made.request.id;
     let read = async || store.tenant(scope).read_only().autocommit().await.unwrap();
+    let of_request = || TaskFilter { request: Some(request.clone()), ..Default::default() };
+    let first = read().await.tasks().list_after(of_request(), KeysetRequest::first(2)).await.unwrap();
+    let next_page = KeysetRequest::after(2, first.next.unwrap());
     vec![
         (
             "row of an own table by id",
@@ -49,12 +52,11 @@ async fn reads(counted: &Counted) -> Vec<(&'static str, u64)> {
                 .await,
         ),
         (
-            "next page of a walk over requests, or over tasks",
+            "next page of a walk over tasks",
             counted
                 .of(async || {
-                    let filter = TaskFilter { request: Some(request.clone()), ..Default::default() };
-                    let page = read().await.tasks().list_after(filter, KeysetRequest::first(2)).await.unwrap();
-                    assert_eq!(page.items.len(), 2);
+                    let page = read().await.tasks().list_after(of_request(), next_page.clone()).await.unwrap();
+                    assert_eq!(page.items.len(), 1);
                 })
                 .await,
         ),
