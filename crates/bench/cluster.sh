@@ -1,12 +1,16 @@
 # shellcheck shell=bash disable=SC2012,SC2034,SC2154
-# Sourced by run-all, run-growth and run-paths: starts a cluster in SCRATCH, stops it at the end, and builds the bench.
+# Sourced by peers.sh, run-growth and run-paths: starts a cluster in SCRATCH, stops it at the end, and builds the bench.
 #   SCRATCH  the cluster and the lines                             PG_BIN, PG_PORT   PostgreSQL's programs; a free port
 # It sets $scratch, $port, $base (the server's URL), $bench, $bin, $pg, $preload and $children, and defines admin, long
 # and ctl. A streaming replica in $pg/replica is stopped, too.
 scratch=${SCRATCH:-${TMPDIR:-/tmp}/rylie-bench}
 port=${PG_PORT:-55433}
 bin=${PG_BIN:-$(dirname "$(readlink -f "$(type -P pg_ctl || ls -d /usr/lib/postgresql/*/bin/pg_ctl | tail -1)")")}
+if [ ! -x "$bin/initdb" ]; then echo "PostgreSQL's programs are not installed; set PG_BIN to their folder" >&2; exit 1; fi
+export PATH="$bin:$PATH"
 mkdir -p "$scratch"
+scratch=$(cd "$scratch" && pwd)
+unset OPS BEHIND_POOLER REPLICA_URLS SERVICE_DATABASE_URL
 
 # PostgreSQL refuses to run as root.
 as=(); if [ "$(id -u)" = 0 ]; then as=(runuser -u postgres --); fi

@@ -11,7 +11,11 @@ fi
 export RUN_S=${RUN_S:-4} WARM_S=${WARM_S:-1.5} REPS=${REPS:-3} POOL_MAX=${POOL_MAX:-10}
 far=$base
 
-ours() { DATABASE_URL="$far/bench_rylie" "$bench" "$@" || echo "failed: $*" >&2; }
+# Our service goes that way. The owner's statements, which are not measured, do not.
+ours() {
+  DATABASE_URL="$base/bench_rylie" SERVICE_DATABASE_URL="${far/postgres:x@/rylie_bench:rylie_bench@}/bench_rylie" \
+    "$bench" "$@" || echo "failed: $*" >&2
+}
 # Two workloads use the base's tables: lists, for the base's indexes, and a request with its tasks in one statement,
 # which our triggers reject.
 sqlx() {

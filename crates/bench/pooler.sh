@@ -26,6 +26,7 @@ auth_file = $pg/pgbouncer-users
 pool_mode = transaction
 default_pool_size = $POOL_MAX
 max_client_conn = 1000
+ignore_startup_parameters = extra_float_digits
 END
   # A group of its own, as the process in cluster.sh that stops the servers.
   set -m

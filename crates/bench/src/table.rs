@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-/// Our workload; the same work in hand-written sqlx, in its fastest form with equal safety; and Prisma's.
+/// Our workload; the same work in hand-written sqlx; and in Prisma. A list on the tables of the platform, without our
+/// indexes, as people have written it; anything else in its fastest form with equal safety.
 pub(crate) const PAIRS: &[[&str; 3]] = &[
     ["get_by_id_c1", "get_by_id_c1", "get_by_id_c1"],
     ["get_by_id_c16", "get_by_id_c16", "get_by_id_findfirst_c16"],
